@@ -1,11 +1,9 @@
-# Makes <fuselage/detail/operations.hpp> from the operation table, so that the public headers know every operation and
-# its member function without a second list. The rows look like OPERATION(NAME, number, handler, ...).
+# Makes <fuselage/detail/operations.hpp> and <fuselage/capability.hpp> from the two tables, so that the public headers know
+# every operation with its member function, and every capability, without a second list. The rows look like
+# OPERATION(NAME, number, handler, ...) and CAPABILITY(NAME, bit, ...).
 
 set(FUSELAGE_GENERATED_INCLUDE ${PROJECT_BINARY_DIR}/include)
-file(GLOB table CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/wire/operations.def)
-if(NOT table)
-  return()
-endif()
+set(table ${PROJECT_SOURCE_DIR}/src/wire/operations.def)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table})
 
 set(row_pattern "^[ \t]*OPERATION\\([ \t]*([A-Z0-9_]+)[ \t]*,[ \t]*([0-9]+)[ \t]*,[ \t]*([a-z0-9_]+)[ \t]*,")
@@ -25,7 +23,7 @@ if(NOT handlers)
   message(FATAL_ERROR "No row OPERATION(NAME, number, handler, ...) was found in ${table}")
 endif()
 
-set(visits "")
+set(terms "")
 foreach(handler IN LISTS handlers)
   list(LENGTH bits_of_${handler} opcodes)
   set(mask "${bits_of_${handler}}")
@@ -33,22 +31,78 @@ foreach(handler IN LISTS handlers)
     list(JOIN bits_of_${handler} ") | (" mask)
     set(mask "(${mask})")
   endif()
-  string(APPEND visits "  visit(\"${handler}\", ${mask}, &T::${handler});\n")
+  string(APPEND terms " |\n         if_overridden(${mask}, &FileSystem::${handler}, &T::${handler})")
 endforeach()
 
 file(CONFIGURE OUTPUT ${FUSELAGE_GENERATED_INCLUDE}/fuselage/detail/operations.hpp @ONLY CONTENT
 "// Module: inode.
-// Generated from the operation table; do not edit.
+// Generated from the operation table; do not edit. Included by <fuselage/file_system.hpp>.
+#pragma once
+
+#include <cstdint>
+#include <fuselage/detail/overridden.hpp>
+#include <fuselage/operation_set.hpp>
+
+namespace fuselage::detail {
+
+/// The operations whose member functions `T`, or a class between it and `FileSystem`, declares (bit N is opcode N).
+template <class T, class FileSystem>
+constexpr OperationSet overridden() noexcept {
+  return OperationSet()@terms@;
+}
+
+}  // namespace fuselage::detail
+")
+
+file(GLOB capability_table CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/wire/capabilities.def)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${capability_table})
+set(row_pattern "^[ \t]*CAPABILITY\\([ \t]*([A-Z0-9_]+)[ \t]*,[ \t]*([0-9]+)[ \t]*,")
+set(enumerators "")
+file(STRINGS ${capability_table} rows REGEX "${row_pattern}")
+foreach(row IN LISTS rows)
+  string(REGEX MATCH "${row_pattern}" matched "${row}")
+  string(APPEND enumerators "  ${CMAKE_MATCH_1} = std::uint64_t{1} << ${CMAKE_MATCH_2},\n")
+endforeach()
+
+file(CONFIGURE OUTPUT ${FUSELAGE_GENERATED_INCLUDE}/fuselage/capability.hpp @ONLY CONTENT
+"// Module: base.
+// Generated from the capability table; do not edit.
 #pragma once
 
 #include <cstdint>
 
-namespace fuselage::detail {
+namespace fuselage {
 
-/// Calls visit(name, opcodes, member): once for each operation, its opcodes (bit N is opcode N) and its member function.
-template <class T, class Visitor>
-constexpr void for_each_operation(Visitor&& visit) {
-@visits@}
+/// What kernel and server can agree on at INIT: the protocol's own names, one bit each.
+enum class Capability : std::uint64_t {
+@enumerators@};
 
-}  // namespace fuselage::detail
+/// A set of capabilities. A plain value.
+class CapabilitySet {
+ public:
+  constexpr CapabilitySet() noexcept = default;
+  constexpr CapabilitySet(Capability capability) noexcept  // NOLINT: one is a set too
+      : bits_(static_cast<std::uint64_t>(capability)) {}
+  constexpr explicit CapabilitySet(std::uint64_t bits) noexcept : bits_(bits) {}
+
+  constexpr bool contains(Capability capability) const noexcept {
+    return (bits_ & static_cast<std::uint64_t>(capability)) != 0;
+  }
+  constexpr void add(CapabilitySet other) noexcept { bits_ |= other.bits_; }
+  constexpr void remove(CapabilitySet other) noexcept { bits_ &= ~other.bits_; }
+  constexpr std::uint64_t bits() const noexcept { return bits_; }
+
+  friend constexpr CapabilitySet operator|(CapabilitySet a, CapabilitySet b) noexcept {
+    return CapabilitySet(a.bits_ | b.bits_);
+  }
+  friend constexpr CapabilitySet operator&(CapabilitySet a, CapabilitySet b) noexcept {
+    return CapabilitySet(a.bits_ & b.bits_);
+  }
+  friend constexpr bool operator==(CapabilitySet, CapabilitySet) = default;
+
+ private:
+  std::uint64_t bits_ = 0;
+};
+
+}  // namespace fuselage
 ")

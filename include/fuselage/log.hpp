@@ -15,8 +15,8 @@ enum class LogLevel { error, warning, info, debug };
 /// several at once.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
-/// Replaces the sink; an empty one restores the default, which writes `fuselage: LINE` to stderr and leaves out `debug`.
-/// Thread-safe.
+/// Replaces the sink; an empty one restores the default, which writes `fuselage: LINE` to stderr and leaves out
+/// `debug`. Thread-safe.
 void set_log_sink(LogSink sink);
 
 }  // namespace fuselage

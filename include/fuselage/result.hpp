@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cerrno>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -50,6 +52,25 @@ class [[nodiscard]] Error {
   std::shared_ptr<const std::string> message_;
 };
 
+/// The error that an exception stands for. Call it inside a `catch` block.
+inline Error error_of_current_exception() noexcept try {
+  try {
+    throw;
+  } catch (const std::system_error& error) {
+    const bool is_errno =
+        error.code().category() == std::generic_category() || error.code().category() == std::system_category();
+    return Error{is_errno ? error.code().value() : EIO, error.what()};
+  } catch (const std::bad_alloc&) {
+    return Error{ENOMEM};
+  } catch (const std::exception& error) {
+    return Error{EIO, error.what()};
+  } catch (...) {
+    return Error{EIO, "an exception that is no std::exception"};
+  }
+} catch (...) {
+  return Error{EIO};
+}
+
 /// A value or an `Error`. `T` may be `void`.
 template <class T>
 class [[nodiscard]] Result {
@@ -60,10 +81,10 @@ class [[nodiscard]] Result {
 
   Result() requires std::is_void_v<T> : state_(std::in_place_index<0>) {}
   template <class U = Value>
-    requires(!std::is_void_v<T> && std::is_convertible_v<U, Value> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT: a value is a Result
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}      // NOLINT: an Error is a Result
+  requires(!std::is_void_v<T> && std::is_convertible_v<U, Value> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error>) Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}            // NOLINT: a value is a Result
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: an Error is a Result
 
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }

@@ -1,0 +1,53 @@
+// Module: session.
+//
+// How a session shall run, and how it ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <fuselage/capability.hpp>
+#include <fuselage/result.hpp>
+#include <optional>
+#include <string>
+
+namespace fuselage {
+
+/// The choices of a session; the defaults are the fast ones. Times of zero mean "never" where that makes sense.
+struct SessionOptions {
+  unsigned max_threads = 64;  ///< How many handlers may be held up at once. 1: all run on the thread that calls `run`.
+  std::chrono::nanoseconds attr_timeout = std::chrono::seconds(1);   ///< For `Attributes` that do not say.
+  std::chrono::nanoseconds entry_timeout = std::chrono::seconds(1);  ///< For `Entry`s that do not say.
+  std::chrono::nanoseconds deadline{};           ///< Answer a request ETIMEDOUT when its handler takes longer.
+  std::uint32_t max_write = 1u << 20;            ///< Bytes in one WRITE or READ; the kernel may allow less.
+  std::uint32_t max_readahead = UINT32_MAX;      ///< Bytes; the kernel's own limit is taken if it is less.
+  std::uint16_t max_background = 64;             ///< Read-ahead and writeback requests under way at once.
+  std::uint16_t congestion_threshold = 48;       ///< From how many on the kernel holds back.
+  std::chrono::nanoseconds time_granularity{1};  ///< The resolution of the file system's times.
+  CapabilitySet enable;   ///< Capabilities to use that are off by default (`-o writeback_cache`, ...).
+  CapabilitySet disable;  ///< Capabilities not to use though they are on by default (`-o no_cache_symlinks`, ...).
+  bool handle_signals =
+      false;  ///< `run` ends at SIGTERM, SIGINT and SIGHUP where the program has no handler of its own.
+  std::optional<::uid_t> only_root_and;  ///< Refuse others with EACCES: what `allow_root` means.
+  bool trace = false;                    ///< Log a line for each message (level info).
+};
+
+/// Why `Session::run` returned.
+struct Ended {
+  enum class Reason {
+    unmounted,  ///< The file system is not mounted any more.
+    stopped,    ///< `Session::stop`.
+    signal,     ///< A signal; `signal` says which.
+    aborted,    ///< Somebody cut the connection (`/sys/fs/fuse/connections/N/abort`).
+    error,      ///< It cannot go on; `error` says why.
+  };
+  Reason reason = Reason::unmounted;
+  int signal = 0;
+  std::optional<Error> error;
+
+  /// For people: "unmounted", "signal 15 (Terminated)", ...
+  std::string to_string() const;
+};
+
+}  // namespace fuselage
