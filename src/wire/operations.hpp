@@ -140,6 +140,22 @@ constexpr std::size_t index_of(Opcode opcode) { return detail::position(static_c
 /// The row of an operation. O(1).
 constexpr const OperationRow& row_of(Opcode opcode) { return operations[index_of(opcode)]; }
 
+namespace detail {
+template <Opcode>
+struct ArgumentsOf;
+#define OPERATION(NAME, number, handler, since, arguments, ...) \
+  template <>                                                   \
+  struct ArgumentsOf<Opcode::NAME> {                            \
+    using type = arguments;                                     \
+  };
+#include "wire/operations.def"
+#undef OPERATION
+}  // namespace detail
+
+/// The structure of an operation's arguments; `none` when it has none.
+template <Opcode opcode>
+using ArgumentsOf = typename detail::ArgumentsOf<opcode>::type;
+
 /// The bytes a successful answer may have behind its header. Errors are always the header alone.
 struct ReplyShape {
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
