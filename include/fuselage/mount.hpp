@@ -20,8 +20,8 @@ namespace fuselage {
 
 /// How to mount. Members have the names of the options of mount(8); every one has its default here.
 struct MountOptions {
-  std::string fsname;   ///< The source, first column of the mount table; for `blkdev` the block device.
-  std::string subtype;  ///< Shown as the type `fuse.SUBTYPE`.
+  std::string fsname = {};   ///< The source, first column of the mount table; for `blkdev` the block device.
+  std::string subtype = {};  ///< Shown as the type `fuse.SUBTYPE`.
 
   bool allow_other = false;          ///< Everybody may enter; without it only the user who mounted.
   bool allow_root = false;           ///< The user who mounted and root may enter. The kernel only knows `allow_other`,
@@ -30,8 +30,8 @@ struct MountOptions {
   bool auto_unmount = false;         ///< A watcher process unmounts when this one ends in any way, also by SIGKILL.
   bool blkdev = false;               ///< Mount as type `fuseblk` from the block device `fsname` (root only).
   bool file_root = false;            ///< The root is a regular file, mounted over a regular file.
-  std::optional<std::uint32_t> max_read;  ///< Largest READ request in bytes; the kernel's own limit when absent.
-  std::optional<std::uint32_t> blksize;   ///< Block size in bytes, with `blkdev` only.
+  std::optional<std::uint32_t> max_read = {};  ///< Largest READ request in bytes; the kernel's own limit when absent.
+  std::optional<std::uint32_t> blksize = {};   ///< Block size in bytes, with `blkdev` only.
 
   bool ro = false;
   bool nosuid = true;  ///< Set-user-ID bits have no effect. Always on when mounted by an ordinary user.
@@ -46,11 +46,15 @@ struct MountOptions {
   bool nosymfollow = false;
   bool lazytime = false;
 
-  std::string context, fscontext, defcontext, rootcontext;  ///< SELinux labels; empty: none.
+  std::string context = {};      ///< SELinux label of every file.
+  std::string fscontext = {};    ///< ... of the file system.
+  std::string defcontext = {};   ///< ... of files that have none.
+  std::string rootcontext = {};  ///< ... of the root.
 };
 
-/// Adds a row for every member to `table`, and accepts what mount(8) and fstab may pass without a meaning for FUSE
-/// (`defaults`, `nofail`, `_netdev`, `user=`, `x-...`, `comment=`, ...). `options` must outlive the use of `table`.
+/// Adds a row for every member but `file_root` (which is the file system's choice) to `table`, and accepts what
+/// mount(8) and fstab may pass without a meaning for FUSE (`defaults`, `nofail`, `_netdev`, `user=`, `x-...`,
+/// `comment=`, ...). `options` must outlive the use of `table`.
 void add_mount_options(OptionSet& table, MountOptions& options);
 
 /// Owns a /dev/fuse descriptor that is mounted. The order of an end without losses: `unmount()` while requests are
