@@ -18,8 +18,6 @@
 namespace fuselage {
 namespace {
 
-using mounting::MountEntry;
-
 struct Root {
   std::filesystem::path path;  // canonical
   mode_t type;                 // S_IFDIR or S_IFREG
@@ -158,8 +156,7 @@ struct Mount::State {
 
   ~State() {
     if (!ours) return;
-    // Gone or aborted from outside: what sits there now is not for us to judge, only for the watcher, who knows it by
-    // number.
+    // Gone or aborted from outside: what sits there now is not for us to judge, the watcher decides in the end.
     if (is_disconnected(device.get())) return;
     device.reset();
     if (auto done = take_off(); !done) {
@@ -168,7 +165,7 @@ struct Mount::State {
   }
 
   Result<void> take_off() {
-    if (auto done = mounting::unmount_exactly(entry); !done && done.error().code() != ENOENT) return done;
+    if (auto done = mounting::unmount_exactly(identity); !done && done.error().code() != ENOENT) return done;
     ours = false;
     watcher.stand_down();
     return {};
@@ -176,7 +173,7 @@ struct Mount::State {
 
   base::UniqueFd device;
   std::filesystem::path mountpoint;
-  MountEntry entry;
+  mounting::MountIdentity identity;
   mounting::Watcher watcher;
   mutable std::mutex mutex;  // guards `ours` and `watcher`
   bool ours = false;         // there is something to unmount
@@ -206,11 +203,11 @@ Result<Mount> Mount::create(const std::filesystem::path& mountpoint, const Mount
     [[maybe_unused]] const auto done = mounting::unmount(root->path, true);
     return mounts ? about(root->path, EIO, "is missing in /proc/self/mountinfo after mounting") : mounts.error();
   }
-  state->entry = *entry;
+  state->identity = mounting::MountIdentity::of(*entry);
   state->ours = true;
   state->watcher = std::move(watcher).value();
   if (options.auto_unmount) {
-    if (auto guarded = state->watcher.guard(state->entry); !guarded) return guarded.error();
+    if (auto guarded = state->watcher.guard(state->identity); !guarded) return guarded.error();
   }
   return Mount(std::move(state));
 }

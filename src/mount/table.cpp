@@ -1,7 +1,9 @@
 #include "mount/table.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -86,6 +88,15 @@ std::optional<MountEntry> top_mount(const std::vector<MountEntry>& mounts, const
     if (!covered) return entry;
   }
   return std::nullopt;
+}
+
+std::uint64_t unique_mount_id(const std::filesystem::path& mountpoint) {
+  constexpr unsigned statx_mnt_id_unique = 0x4000;  // not in the headers of glibc 2.36
+  struct statx status {};
+  // DONT_SYNC keeps fuse_update_get_attr from sending GETATTR.
+  constexpr int quietly = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+  if (::statx(AT_FDCWD, mountpoint.c_str(), quietly, statx_mnt_id_unique, &status) != 0) return 0;
+  return status.stx_mask & statx_mnt_id_unique ? status.stx_mnt_id : 0;
 }
 
 Result<std::filesystem::path> resolve(const std::filesystem::path& path) {

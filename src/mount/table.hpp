@@ -1,6 +1,7 @@
 // The mount table of this process, and unmounting by path.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <fuselage/result.hpp>
 #include <optional>
@@ -35,6 +36,11 @@ Result<std::vector<MountEntry>> fuse_mounts();
 
 /// The entry that a path walk ends on at `mountpoint` (canonical): the one that no other covers.
 std::optional<MountEntry> top_mount(const std::vector<MountEntry>& mounts, const std::filesystem::path& mountpoint);
+
+/// The number of the mount that a path walk ends on at `mountpoint`, never given out again until the next boot, where
+/// an id and a device number are free for the next mount at once. 0 before Linux 6.8. Asks the file system nothing, so
+/// it also works where nobody answers.
+std::uint64_t unique_mount_id(const std::filesystem::path& mountpoint);
 
 /// `path` made absolute without symbolic links and without asking the file system mounted there anything, so that it
 /// also works on a dead or hanging mount.

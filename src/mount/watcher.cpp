@@ -17,6 +17,7 @@ namespace {
 // What to guard, as it goes over the socket; any shorter message means "stand down".
 struct Order {
   int id = 0;
+  std::uint64_t unique = 0;
   std::array<char, 32> device{};
   std::array<char, 4096> mountpoint{};  // PATH_MAX
 };
@@ -58,7 +59,7 @@ void watch(int socket) {
       // SOCK_SEQPACKET: zero bytes are the end of the owner; anything else stands down.
       if (size == 0 && guarding) {
         [[maybe_unused]] const auto done =
-            unmount_exactly({.id = order.id, .device = order.device.data(), .mountpoint = order.mountpoint.data()});
+            unmount_exactly({order.id, order.device.data(), order.mountpoint.data(), order.unique});
       }
       return;
     }
@@ -99,11 +100,11 @@ Result<Watcher> Watcher::start() {
   return Watcher(std::move(ours));
 }
 
-Result<void> Watcher::guard(const MountEntry& entry) {
-  Order order{.id = entry.id};
-  const std::string path = entry.mountpoint.string();
-  if (path.size() >= order.mountpoint.size() || entry.device.size() >= order.device.size()) return Error{ENAMETOOLONG};
-  entry.device.copy(order.device.data(), entry.device.size());
+Result<void> Watcher::guard(const MountIdentity& mount) {
+  Order order{.id = mount.id, .unique = mount.unique};
+  const std::string path = mount.mountpoint.string();
+  if (path.size() >= order.mountpoint.size() || mount.device.size() >= order.device.size()) return Error{ENAMETOOLONG};
+  mount.device.copy(order.device.data(), mount.device.size());
   path.copy(order.mountpoint.data(), path.size());
   if (::send(socket_.get(), &order, sizeof order, MSG_NOSIGNAL) != sizeof order) return Error::last();
   return {};
@@ -116,19 +117,27 @@ void Watcher::stand_down() noexcept {
   socket_.reset();
 }
 
-Result<void> unmount_exactly(const MountEntry& entry) {
+MountIdentity MountIdentity::of(const MountEntry& entry) {
+  return {entry.id, entry.device, entry.mountpoint, unique_mount_id(entry.mountpoint)};
+}
+
+Result<void> unmount_exactly(const MountIdentity& mount) {
+  const Error gone{ENOENT, fmt::format("'{}' is unmounted already", mount.mountpoint.string())};
   const auto mounts = all_mounts();
   if (!mounts) return mounts.error();
   const auto same = std::find_if(mounts->begin(), mounts->end(), [&](const MountEntry& other) {
-    return other.id == entry.id && other.device == entry.device && other.is_fuse();
+    return other.id == mount.id && other.device == mount.device && other.is_fuse();
   });
-  if (same == mounts->end()) return Error{ENOENT, fmt::format("'{}' is unmounted already", entry.mountpoint.string())};
+  if (same == mounts->end()) return gone;
   // A directory above it may have got another name since: the table's path counts.
   const auto top = top_mount(*mounts, same->mountpoint);
-  if (!top || top->id != entry.id) {
+  if (!top || top->id != mount.id) {
     return Error{EBUSY,
                  fmt::format("something else is mounted over '{}'; unmount that first", same->mountpoint.string())};
   }
+  // Linux gives the id and the device number of an unmounted file system to the next one.
+  const std::uint64_t unique = unique_mount_id(same->mountpoint);
+  if (unique != 0 && mount.unique != 0 && unique != mount.unique) return gone;
   return unmount(same->mountpoint, true);
 }
 

@@ -8,6 +8,16 @@
 
 namespace fuselage::mounting {
 
+/// What makes a mount recognisable.
+struct MountIdentity {
+  int id = 0;
+  std::string device = {};
+  std::filesystem::path mountpoint = {};
+  std::uint64_t unique = 0;  ///< `unique_mount_id`.
+
+  static MountIdentity of(const MountEntry& entry);
+};
+
 /// A small process, "fuselage-umount", that holds one end of a socket; the other end is ours alone and closes with the
 /// last copy of this process. When that happens it unmounts what it guards, if exactly that is still mounted there. It
 /// needs neither privileges nor `allow_other`, and survives what kills its owner (its own session, no shared
@@ -20,8 +30,8 @@ class Watcher {
   /// Starts one that guards nothing yet; start it before the device is open and memory has grown.
   static Result<Watcher> start();
 
-  /// From now on `entry` is unmounted in the end.
-  Result<void> guard(const MountEntry& entry);
+  /// From now on `mount` is unmounted in the end.
+  Result<void> guard(const MountIdentity& mount);
 
   /// Ends it without unmounting.
   void stand_down() noexcept;
@@ -32,8 +42,8 @@ class Watcher {
   base::UniqueFd socket_;
 };
 
-/// Unmounts `entry` lazily if it is still mounted and nothing covers it: done, ENOENT when it is gone, EBUSY when
+/// Unmounts `mount` lazily if it is still mounted and nothing covers it: done, ENOENT when it is gone, EBUSY when
 /// covered.
-Result<void> unmount_exactly(const MountEntry& entry);
+Result<void> unmount_exactly(const MountIdentity& mount);
 
 }  // namespace fuselage::mounting
