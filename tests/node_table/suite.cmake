@@ -1,0 +1,1 @@
+fuselage_test(node_table LABELS fast)
