@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstring>
-#include <string_view>
 
 namespace fuselage::wire {
 namespace {
@@ -26,9 +24,10 @@ std::uint32_t expected_arguments(const Message& message, const OperationRow& row
 std::size_t names_length(Bytes bytes, unsigned count) {
   std::size_t used = 0;
   for (; count != 0; --count) {
-    const auto end = std::find(bytes.begin() + static_cast<std::ptrdiff_t>(used), bytes.end(), std::byte{0});
-    if (end == bytes.end()) return bytes.size() + 1;
-    used = static_cast<std::size_t>(end - bytes.begin()) + 1;
+    const Bytes rest = bytes.subspan(used);
+    const void* end = rest.empty() ? nullptr : std::memchr(rest.data(), 0, rest.size());
+    if (end == nullptr) return bytes.size() + 1;
+    used = static_cast<std::size_t>(static_cast<const std::byte*>(end) - bytes.data()) + 1;
   }
   return used;
 }
