@@ -22,9 +22,8 @@ struct Order {
   std::array<char, 4096> mountpoint{};  // PATH_MAX
 };
 
-// Everything but `keep`, which becomes descriptor 3; a /dev/fuse left open would keep the connection alive.
-void keep_one_descriptor(int keep) {
-  constexpr int kept = 3;
+// Closes everything but `keep`, which becomes `kept`; a /dev/fuse left open would keep the connection alive.
+void keep_one_descriptor(int keep, int kept) {
   if (keep != kept) ::dup2(keep, kept);
   if (::close_range(kept + 1, ~0U, 0) != 0) {
     for (int fd = kept + 1; fd < 65536; ++fd) ::close(fd);
@@ -40,20 +39,23 @@ void keep_one_descriptor(int keep) {
   if (null > kept) ::close(null);
 }
 
-void watch(int socket) {
+void watch(int socket_of_start) {
+  constexpr int socket = 3;
   ::setsid();
   ::prctl(PR_SET_NAME, "fuselage-umount");
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE}) std::signal(signal, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);
   // The working directory must not keep a file system busy.
   [[maybe_unused]] const int changed = ::chdir("/");
-  keep_one_descriptor(socket);
+  keep_one_descriptor(socket_of_start, socket);
+  const char settled = 0;
+  ::send(socket, &settled, 1, MSG_NOSIGNAL);
 
   Order order;
   bool guarding = false;
   for (;;) {
     Order received;
-    const ssize_t size = ::recv(3, &received, sizeof received, 0);
+    const ssize_t size = ::recv(socket, &received, sizeof received, 0);
     if (size < 0 && errno == EINTR) continue;
     if (size != sizeof received) {
       // SOCK_SEQPACKET: zero bytes are the end of the owner; anything else stands down.
@@ -74,7 +76,7 @@ Result<Watcher> Watcher::start() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return Error::last();
   base::UniqueFd ours(ends[0]);
-  const base::UniqueFd theirs(ends[1]);
+  base::UniqueFd theirs(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return Error{errno, fmt::format("cannot start the watcher: {}", Error::last().message())};
   if (child == 0) {
@@ -93,11 +95,16 @@ Result<Watcher> Watcher::start() {
   do {
     ended = ::waitpid(child, &status, 0);
   } while (ended < 0 && errno == EINTR);
-  if (ended == child && status != 0) {
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
-    return Error{code, fmt::format("cannot start the watcher: {}", Error{code}.message())};
-  }
-  return Watcher(std::move(ours));
+  theirs.reset();
+  // Until the watcher has left our session, a Ctrl-C would end it as well.
+  char settled = 0;
+  ssize_t size = 0;
+  do {
+    size = ::recv(ours.get(), &settled, 1, 0);
+  } while (size < 0 && errno == EINTR);
+  if (size == 1) return Watcher(std::move(ours));
+  const int code = ended == child && WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EIO;
+  return Error{code, fmt::format("cannot start the watcher: {}", Error{code}.message())};
 }
 
 Result<void> Watcher::guard(const MountIdentity& mount) {
