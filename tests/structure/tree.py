@@ -114,7 +114,7 @@ def included_module(path, public, private, headers):
     module = private.split("/")[0]
     root = ROOT if module == "filesystems" else ROOT / "src"
     if module not in PICTURE or not (root / private).is_file():
-        return None, "write a path from src (\"module/file.hpp\"), \"filesystems/...\" or <fuselage/...>"
+        return None, 'no such header; write a path from src ("module/file.hpp"), "filesystems/..." or <fuselage/...>'
     return module, None
 
 
@@ -183,10 +183,13 @@ def text_is_publishable(_):
     folders = "src include filesystems examples bench tools tests cmake docs .ci dev".split()
     top = [path.name for path in ROOT.iterdir() if path.is_file() and path.suffix in {".md", ".txt", ".json"}]
     for path in files_of(*folders, *sorted(top)):
-        for number, line in lines_of(path):
-            for pattern, why in UNWANTED.items():
-                if path != pathlib.Path(__file__).resolve() and re.search(pattern, line):
-                    yield f"{shown(path)}:{number}: {line.strip()}: {why}"
+        if path == pathlib.Path(__file__).resolve():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for pattern, why in UNWANTED.items():
+            for match in re.finditer(pattern, text):
+                number = text.count("\n", 0, match.start()) + 1
+                yield f"{shown(path)}:{number}: {match.group().strip()}: {why}"
 
 
 RULES = {
@@ -208,7 +211,8 @@ def main():
     parser.add_argument("--compiler", default="g++")
     options = parser.parse_args()
     broken = list(RULES[options.rule](options))
-    print(*broken, sep="\n")
+    for place in broken:
+        print(place)
     sys.exit(1 if broken else 0)
 
 
