@@ -111,6 +111,8 @@ def included_module(path, public, private, headers):
         return module, None if module else f"no header <{public}> with a first line '// Module: NAME.'"
     if path.is_relative_to(ROOT / "include"):
         return None, "an installed header may include installed headers only, as <fuselage/...>"
+    if path.is_relative_to(ROOT / "filesystems") and (path.parent / private).is_file():
+        return "filesystems", None  # a file system is a folder of its own
     module = private.split("/")[0]
     root = ROOT if module == "filesystems" else ROOT / "src"
     if module not in PICTURE or not (root / private).is_file():
