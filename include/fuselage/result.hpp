@@ -39,6 +39,9 @@ class [[nodiscard]] Error {
   /// The explanation, or the system's text for the errno.
   std::string message() const { return message_ ? *message_ : std::generic_category().message(code_); }
 
+  /// True if it came with an explanation of its own.
+  bool has_message() const noexcept { return message_ != nullptr; }
+
   /// Equal errnos; the messages do not matter.
   friend bool operator==(const Error& a, const Error& b) noexcept { return a.code_ == b.code_; }
 

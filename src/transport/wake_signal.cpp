@@ -1,5 +1,7 @@
 #include "transport/wake_signal.hpp"
 
+#include <initializer_list>
+
 namespace fuselage::transport {
 namespace {
 

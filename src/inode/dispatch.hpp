@@ -1,0 +1,123 @@
+// From a request to the operation of a `FileSystem`, by operation family (dispatch_*.cpp).
+#pragma once
+
+#include <coroutine>
+#include <fuselage/file_system.hpp>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "base/log.hpp"
+#include "session/connection.hpp"
+#include "session/request.hpp"
+#include "wire/decoder.hpp"
+#include "wire/operations.hpp"
+
+namespace fuselage::inode {
+
+using session::Incoming;
+using session::Request;
+using wire::Decoder;
+using wire::Opcode;
+
+/// Decodes the request, calls the file system and sees to the answer. One specialisation for each row whose handler is
+/// not `session`: a row without one does not link.
+template <Opcode opcode>
+void dispatch(FileSystem& file_system, Request& request);
+
+/// The same for messages that are never answered: they do not get what could answer.
+template <Opcode opcode>
+void dispatch_notice(FileSystem& file_system, const Incoming& notice);
+
+/// Answers a message whose payload is not what its operation says.
+inline void refuse_malformed(Request& request) {
+  request.connection().count_malformed();
+  base::log(LogLevel::warning, "{} ino={} unique={}: EIO (malformed message)", request.row().name,
+            request.header().nodeid, request.header().unique);
+  request.fail(Error{EIO});
+}
+
+/// What the handler did wrong, told once in the log; the caller gets EIO.
+inline void refuse_answer(Request& request, std::string_view what) {
+  base::log(LogLevel::error, "{} ino={} unique={}: EIO ({})", request.row().name, request.header().nodeid,
+            request.header().unique, what);
+  request.fail(Error{EIO});
+}
+
+inline void fail(Request& request, const Error& error) {
+  if (error.has_message() && error.code() == EIO) {
+    base::log(LogLevel::error, "{} ino={} unique={}: {} ({})", request.row().name, request.header().nodeid,
+              request.header().unique, Error{error.code()}.message(), error.message());
+  }
+  request.fail(error);
+}
+
+namespace detail {
+
+// A request whose handler is a coroutine that has not finished. The frame owns the handler's frame; the request owns
+// this one. It ends by giving the request back, after everything in it is gone.
+struct Suspended {
+  struct promise_type {
+    template <class... Rest>
+    explicit promise_type(Request& of, Rest&...) noexcept : request(of) {}
+    Suspended get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    struct GiveBack {
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
+        Request& request = handle.promise().request;
+        handle.destroy();
+        request.connection().recycle(request);
+      }
+      void await_resume() const noexcept {}
+    };
+    GiveBack final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { refuse_answer(request, error_of_current_exception().message()); }
+    Request& request;
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+template <class T, class Answer>
+void answer_with(Request& request, Result<T> result, Answer& answer) {
+  if (!result) {
+    fail(request, result.error());
+  } else if constexpr (std::is_void_v<T>) {
+    answer();
+  } else {
+    answer(*result);
+  }
+}
+
+template <class T, class Answer>
+Suspended answer_later(Request& request, Reply<T> reply, Answer answer) {
+  answer_with<T>(request, co_await reply, answer);
+}
+
+}  // namespace detail
+
+/// Answers `request` with what `reply` gives, now or when it is there. `answer(value)` is called for values only.
+template <class T, class Answer>
+void complete(Request& request, Reply<T> reply, Answer answer) {
+  if (reply.ready()) {
+    detail::answer_with<T>(request, reply.take(), answer);
+    return;
+  }
+  const auto suspended = detail::answer_later(request, std::move(reply), std::move(answer)).handle;
+  request.suspend(suspended);
+  suspended.resume();
+}
+
+/// The same for operations that answer with nothing.
+inline void complete(Request& request, Reply<void> reply) {
+  complete(request, std::move(reply), [&request] { request.answer(); });
+}
+
+/// The open file that an operation names.
+inline const OpenFile& open_file(Request& request, std::uint64_t handle, std::uint32_t flags = 0,
+                                 std::uint64_t lock_owner = 0) {
+  return request.keep(OpenFile{Handle{handle}, OpenFlags{static_cast<int>(flags)}, LockOwner{lock_owner}});
+}
+
+}  // namespace fuselage::inode

@@ -1,0 +1,106 @@
+#include <signal.h>
+#include <string.h>
+
+#include <fuselage/session.hpp>
+#include <optional>
+
+#include "base/log.hpp"
+#include "inode/dispatcher.hpp"
+#include "session/connection.hpp"
+#include "session/signals.hpp"
+#include "session/workers.hpp"
+#include "transport/device.hpp"
+
+namespace fuselage {
+
+// In the order in which one uses the other.
+struct Session::State {
+  State(const FileSystemRef& file_system, int device, const SessionOptions& options)
+      : dispatcher(file_system), channel(device), connection(dispatcher, channel, options), workers(connection) {}
+
+  inode::Dispatcher dispatcher;
+  transport::Device channel;
+  session::Connection connection;
+  session::Workers workers;
+
+  ~State() { connection.end(); }  // while the workers are still there for what it destroys
+};
+
+Session::Session(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<Session> Session::create(FileSystemRef file_system, Mount& mount, SessionOptions options) {
+  return create(file_system, mount.device(), std::move(options));
+}
+
+Result<Session> Session::create(FileSystemRef file_system, int device, SessionOptions options) try {
+  auto state = std::make_unique<State>(file_system, device, options);
+  session::Connection& connection = state->connection;
+  session::Counters& counters = connection.new_counters();
+  session::Request& request = connection.acquire();
+  while (connection.state() == session::Connection::State::fresh) {
+    using Kind = transport::Received::Kind;
+    const transport::Received received = state->channel.receive(request);
+    switch (received.kind) {
+      case Kind::message:
+        if (received.slot != nullptr && connection.admit(request, counters)) connection.serve(request);
+        break;
+      case Kind::woken:
+        break;
+      case Kind::closed:
+      case Kind::aborted:
+        return Error{ENODEV, "unmounted before the session began"};
+      case Kind::failed:
+        return Error{received.error,
+                     fmt::format("reading the first request failed: {}{}", Error{received.error}.message(),
+                                 received.error == EPERM ? " (nothing is mounted with this descriptor)" : "")};
+    }
+  }
+  connection.recycle(request);
+  if (connection.state() != session::Connection::State::ready) return connection.failure();
+  return Session(std::move(state));
+} catch (...) {
+  return error_of_current_exception();
+}
+
+Ended Session::run() {
+  std::optional<session::SignalGuard> guard;
+  if (state_->connection.options().handle_signals) {
+    guard.emplace(
+        [](void* workers, int number) noexcept {
+          static_cast<session::Workers*>(workers)->stop(Ended::Reason::signal, number);
+        },
+        &state_->workers);
+  }
+  return state_->workers.run();
+}
+
+void Session::stop() noexcept { state_->workers.stop(Ended::Reason::stopped); }
+
+Notifier Session::notifier() const { return Notifier(state_->connection.notifications()); }
+
+Statistics Session::statistics() const {
+  Statistics statistics = state_->connection.statistics();
+  statistics.threads = state_->workers.threads();
+  return statistics;
+}
+
+std::string Ended::to_string() const {
+  switch (reason) {
+    case Reason::unmounted:
+      return "unmounted";
+    case Reason::stopped:
+      return "stopped";
+    case Reason::signal:
+      return fmt::format("signal {} ({})", signal, ::sigabbrev_np(signal) != nullptr ? ::sigabbrev_np(signal) : "?");
+    case Reason::aborted:
+      return "the connection was aborted";
+    case Reason::error:
+      return fmt::format("error: {}", error ? error->message() : "unknown");
+  }
+  return "unknown";
+}
+
+}  // namespace fuselage

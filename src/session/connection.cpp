@@ -1,0 +1,300 @@
+#include "session/connection.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "session/negotiate.hpp"
+#include "session/notification_queue.hpp"
+#include "wire/decoder.hpp"
+#include "wire/encoder.hpp"
+
+namespace fuselage::session {
+
+using wire::Missing;
+using wire::Opcode;
+
+Connection::Connection(Handler& handler, transport::Channel& channel, const SessionOptions& options)
+    : handler_(handler),
+      channel_(channel),
+      options_(options),
+      implemented_(handler.implemented()),
+      notifications_(std::make_shared<detail::NotificationQueue>(channel)) {}
+
+Connection::~Connection() { end(); }
+
+bool Connection::admit(Request& request, Counters& counters) noexcept {
+  const wire::OperationRow* row = wire::find_operation(request.header().opcode);
+  if (row == nullptr) {
+    // ENOSYS is what the kernel expects for what a server has never heard of.
+    count_malformed();
+    channel_.send(request, wire::error_header(request.header().unique, ENOSYS), {});
+    return false;
+  }
+  if (!accept(request, *row)) return false;
+  request.begin(*row, counters);
+  return true;
+}
+
+bool Connection::serve(Request& request) noexcept {
+  const wire::OperationRow& row = request.row();
+  const std::size_t index = wire::index_of(row.opcode);
+  bool suspended = false;
+  if (is_own(request)) {
+    serve_own(request);
+  } else if (refuses(request)) {
+    request.fail(Error{EACCES});
+  } else if (!implemented_.contains(static_cast<std::uint32_t>(row.opcode))) {
+    serve_missing(request);
+  } else {
+    request.suspended_mark = &suspended;
+    handler_.functions[index](handler_, request);
+    if (suspended) return false;
+    if (!request.is_answered()) {
+      base::log(LogLevel::error, "{} ino={} unique={}: EIO (the handler did not answer)", row.name,
+                request.header().nodeid, request.header().unique);
+      request.fail(Error{EIO});
+    }
+  }
+  request.reset();
+  return true;
+}
+
+bool Connection::is_own(const Request& request) const noexcept {
+  return handler_.functions[wire::index_of(request.row().opcode)] == nullptr;
+}
+
+// `allow_root`: the kernel knows only "everybody", so the others are kept out here. What closes and forgets is let in.
+bool Connection::refuses(const Request& request) const noexcept {
+  const ::uid_t uid = request.context().uid;
+  if (!options_.only_root_and || uid == 0 || uid == *options_.only_root_and) return false;
+  const wire::OperationRow& row = request.row();
+  return row.reply != wire::ReplyKind::none && row.missing != Missing::success;
+}
+
+// Checks length and state. A message that cannot be right is answered EIO if its header can be trusted that far, never
+// ENOSYS, which the kernel would remember.
+bool Connection::accept(Request& request, const wire::OperationRow& row) noexcept {
+  const State state = this->state();
+  const bool in_order = row.opcode == Opcode::INIT ? state == State::fresh : state == State::ready;
+  const auto arranged = wire::arrange(request.message, row, agreement_.minor, agreement_.flags);
+  if (in_order && arranged) return true;
+  count_malformed();
+  base::log(LogLevel::warning, "{} unique={}: refused ({})", row.name, request.header().unique,
+            in_order ? arranged.error().message() : std::string("not at this point of the connection"));
+  if (row.reply != wire::ReplyKind::none) {
+    channel_.send(request, wire::error_header(request.header().unique, EIO), {});
+  }
+  return false;
+}
+
+void Connection::serve_own(Request& request) noexcept {
+  switch (request.row().opcode) {
+    case Opcode::INIT:
+      serve_init(request);
+      return;
+    case Opcode::INTERRUPT:
+      interrupt(request);
+      request.finish();
+      return;
+    case Opcode::NOTIFY_REPLY: {
+      const auto in = wire::copy_out<wire::fuse_notify_retrieve_in>(request.message.arguments);
+      notifications_->retrieved(
+          request.header().unique, in.offset,
+          request.message.payload.first(std::min<std::size_t>(in.size, request.message.payload.size())));
+      request.finish();
+      return;
+    }
+    case Opcode::DESTROY:
+      request.answer();
+      return;
+    default:  // CUSE_INIT: character devices are another protocol.
+      request.fail(Error{EIO});
+      return;
+  }
+}
+
+void Connection::serve_missing(Request& request) noexcept {
+  switch (request.row().missing) {
+    case Missing::enosys:
+      request.fail(Error{ENOSYS});
+      return;
+    case Missing::eperm:
+      request.fail(Error{EPERM});
+      return;
+    case Missing::enoent:
+      request.fail(Error{ENOENT});
+      return;
+    case Missing::enotty:
+      request.fail(Error{ENOTTY});
+      return;
+    case Missing::open: {
+      const auto capability = request.row().opcode == Opcode::OPEN ? wire::Capability::NO_OPEN_SUPPORT
+                                                                   : wire::Capability::NO_OPENDIR_SUPPORT;
+      if (wire::has(agreement_.flags, capability)) {
+        request.fail(Error{ENOSYS});
+      } else {
+        request.answer(wire::fuse_open_out{});
+      }
+      return;
+    }
+    case Missing::statfs: {
+      wire::fuse_statfs_out out{};
+      out.st.namelen = 255;
+      out.st.bsize = out.st.frsize = 4096;
+      request.answer(out);
+      return;
+    }
+    case Missing::success:
+      request.answer();
+      return;
+    case Missing::drop:
+      request.finish();
+      return;
+  }
+}
+
+void Connection::serve_init(Request& request) noexcept try {
+  Negotiation negotiation;
+  const auto in = wire::copy_out<wire::fuse_init_in>(request.message.arguments);
+  if (in.major > wire::kernel_major) {
+    // The kernel asks again with our major version (fuse_send_init).
+    wire::fuse_init_out out{};
+    out.major = wire::kernel_major;
+    out.minor = wire::kernel_minor;
+    request.answer(out);
+    return;
+  }
+  if (in.major < wire::kernel_major || in.minor < wire::oldest_minor) {
+    request.fail(Error{EPROTO});
+    fail(Error{EPROTO, fmt::format("the kernel speaks FUSE {}.{}, but at least {}.{} is needed: use a newer kernel",
+                                   in.major, in.minor, wire::kernel_major, wire::oldest_minor)});
+    return;
+  }
+  propose(negotiation, in, options_, implemented_);
+  agreement_.minor = negotiation.minor;
+  negotiation.notifier = Notifier(notifications_);
+  if (const Result<void> initialised = handler_.init(negotiation); !initialised) {
+    request.fail(Error{EIO});
+    fail(initialised.error());
+    return;
+  }
+  const wire::fuse_init_out out = agree(negotiation, options_, agreement_);
+  notifications_->begin(agreement_.minor);
+  state_.store(State::ready, std::memory_order_release);
+  const ::iovec part{const_cast<wire::fuse_init_out*>(&out), wire::init_out_size(agreement_.minor)};
+  if (!request.answer(std::span(&part, 1))) fail(Error{ENODEV, "unmounted before it was ready"});
+} catch (...) {
+  request.fail(Error{EIO});
+  fail(error_of_current_exception());
+}
+
+void Connection::fail(Error error) noexcept {
+  const std::lock_guard lock(mutex_);
+  failure_ = std::move(error);
+  state_.store(State::failed, std::memory_order_release);
+}
+
+Error Connection::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_.value_or(Error{EIO});
+}
+
+void Connection::interrupt(Request& request) noexcept {
+  const auto target = wire::copy_out<wire::fuse_interrupt_in>(request.message.arguments).unique;
+  Request* found = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto is_target = [&](const auto& other) { return other.get() != &request && other->unanswered() == target; };
+    if (const auto at = std::find_if(requests_.begin(), requests_.end(), is_target); at != requests_.end()) {
+      found = at->get();
+    }
+  }
+  // Request objects live as long as the connection, so this one may have ended meanwhile but is still there.
+  if (found != nullptr && found->interrupt(target)) {
+    interrupts_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  // Another thread has read the request but not begun it, or has just answered it. EAGAIN makes the kernel send the
+  // interrupt again as long as the request is not answered (fuse_dev_do_write).
+  channel_.send(request, wire::error_header(request.header().unique, EAGAIN), {});
+}
+
+void Connection::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  std::vector<Request*> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& request : requests_) all.push_back(request.get());
+  }
+  for (Request* request : all) request->stop();
+}
+
+void Connection::end() noexcept {
+  notifications_->end();
+  const State before = state_.exchange(State::ended);
+  for (const auto& request : requests_) {
+    if (!request->is_suspended()) continue;
+    base::log(LogLevel::error, "{} ino={} unique={}: EIO (the session ended while its handler was waiting)",
+              request->row().name, request->header().nodeid, request->header().unique);
+    request->fail(Error{EIO});
+    request->abandon();
+  }
+  if (before == State::ready) handler_.destroy();
+}
+
+Request& Connection::acquire() {
+  const std::lock_guard lock(mutex_);
+  if (free_.empty()) {
+    requests_.push_back(std::make_unique<Request>(*this, transport::Channel::slot_size(options_.max_write)));
+    free_.reserve(requests_.size());
+    return *requests_.back();
+  }
+  Request* request = free_.back();
+  free_.pop_back();
+  return *request;
+}
+
+void Connection::recycle(Request& request) noexcept {
+  request.reset();
+  const std::lock_guard lock(mutex_);
+  // What a burst of large requests has touched is given back; the next few messages find warm memory.
+  constexpr std::size_t kept_warm = 8;
+  if (free_.size() >= kept_warm) request.release_memory();
+  free_.push_back(&request);
+}
+
+bool Connection::expire_requests(Executor::Clock::time_point now) noexcept {
+  const std::lock_guard lock(mutex_);
+  bool under_way = false;
+  for (const auto& request : requests_) {
+    if (request->is_answered()) continue;
+    if (request->expire(options_.deadline, now)) {
+      deadlines_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      under_way = true;
+    }
+  }
+  return under_way;
+}
+
+Counters& Connection::new_counters() {
+  const std::lock_guard lock(mutex_);
+  return *shards_.emplace_back(std::make_unique<Counters>());
+}
+
+Statistics Connection::statistics() const {
+  Statistics statistics;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& shard : shards_) add(statistics, *shard);
+  }
+  std::erase_if(statistics.operations, [](const OperationStatistics& operation) { return operation.count == 0; });
+  statistics.notifications = notifications_->sent();
+  statistics.interrupts = interrupts_.load(std::memory_order_relaxed);
+  statistics.deadlines = deadlines_.load(std::memory_order_relaxed);
+  statistics.malformed = malformed_.load(std::memory_order_relaxed);
+  statistics.transport = channel_.name();
+  return statistics;
+}
+
+}  // namespace fuselage::session

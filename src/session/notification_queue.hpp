@@ -1,0 +1,63 @@
+// Behind `Notifier`: sends notifications from a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <fuselage/notifier.hpp>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "transport/channel.hpp"
+#include "wire/notification.hpp"
+
+namespace fuselage::detail {
+
+/// A queue and the thread that empties it, which begins with the first notification. The kernel may hold the thread up
+/// for as long as it needs a lock that some handler's caller has, so it must not be one that anything else waits for.
+class NotificationQueue {
+ public:
+  explicit NotificationQueue(transport::Channel& channel) noexcept : channel_(channel) {}
+  ~NotificationQueue() { end(); }
+
+  /// Notifications may be sent from now on.
+  void begin(unsigned minor) noexcept { minor_.store(minor, std::memory_order_release); }
+  /// Drops what is queued, and joins the thread. Further notifications fail with ENOTCONN.
+  void end() noexcept;
+
+  /// Sends or queues.
+  Result<void> submit(const wire::Notification& notification, bool synchronous);
+
+  using Retrieved = std::function<void(std::uint64_t offset, Bytes bytes)>;
+  Result<void> retrieve(Ino ino, Range range, Retrieved done, bool synchronous);
+  /// NOTIFY_REPLY arrived.
+  void retrieved(std::uint64_t unique, std::uint64_t offset, Bytes bytes) noexcept;
+
+  Result<std::int32_t> open_backing(int fd);
+  Result<void> close_backing(std::int32_t id);
+
+  std::uint64_t sent() const noexcept { return sent_.load(std::memory_order_relaxed); }
+
+ private:
+  Result<void> available(unsigned since) const;
+  Result<void> send(std::span<const ::iovec> parts) noexcept;
+  void run() noexcept;
+
+  transport::Channel& channel_;
+  std::atomic<unsigned> minor_{0};  // 0: not ready, or ended
+  std::atomic<std::uint64_t> sent_{0};
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::vector<std::byte>> queue_;       // guarded by mutex_
+  std::map<std::uint64_t, Retrieved> retrievals_;  // guarded by mutex_
+  std::uint64_t next_retrieval_ = 1;               // guarded by mutex_
+  bool ended_ = false;                             // guarded by mutex_
+  std::thread thread_;                             // guarded by mutex_
+};
+
+}  // namespace fuselage::detail

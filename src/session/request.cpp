@@ -1,0 +1,196 @@
+#include "session/request.hpp"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "base/log.hpp"
+#include "session/connection.hpp"
+#include "wire/decoder.hpp"
+#include "wire/describe.hpp"
+#include "wire/encoder.hpp"
+
+namespace fuselage::session {
+namespace {
+
+std::int64_t now_in_nanoseconds() noexcept { return Executor::Clock::now().time_since_epoch().count(); }
+
+// Operations that make a node: only they carry the caller's umask, behind the mode.
+std::uint32_t umask_of(const wire::OperationRow& row, std::span<const std::byte> arguments) noexcept {
+  switch (row.opcode) {
+    case wire::Opcode::CREATE:
+    case wire::Opcode::TMPFILE:
+      return wire::copy_out<wire::fuse_create_in>(arguments).umask;
+    case wire::Opcode::MKNOD:
+      return wire::copy_out<wire::fuse_mknod_in>(arguments).umask;
+    case wire::Opcode::MKDIR:
+      return wire::copy_out<wire::fuse_mkdir_in>(arguments).umask;
+    default:
+      return 0;
+  }
+}
+
+std::vector<::gid_t> groups_from_proc(::pid_t pid) {
+  std::vector<::gid_t> groups;
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("Groups:")) continue;
+    std::istringstream numbers(line.substr(7));
+    for (::gid_t group = 0; numbers >> group;) groups.push_back(group);
+    break;
+  }
+  return groups;
+}
+
+}  // namespace
+
+Incoming::Incoming(Connection& connection, std::size_t slot_size) : connection_(&connection), memory_(slot_size) {
+  buffer = memory_.bytes();
+  context_.attach(this);
+}
+
+Executor& Incoming::executor() const noexcept { return connection_->executor(); }
+
+std::span<std::byte> Incoming::reply_buffer(std::size_t size) {
+  if (size <= Slot::reply_buffer.size()) return Slot::reply_buffer.first(size);
+  if (large_reply_.bytes().size() < size) large_reply_ = base::Buffer(size);
+  return large_reply_.bytes().first(size);
+}
+
+bool Incoming::interrupted() const noexcept {
+  return interrupted_.load(std::memory_order_acquire) == header().unique || connection_->stopping();
+}
+
+std::stop_token Incoming::stop_token() {
+  const std::lock_guard lock(stop_mutex_);
+  if (!stop_source_) {
+    stop_source_.emplace();
+    has_stop_source_.store(true, std::memory_order_release);
+    // Whoever interrupts looks for the source after it has left its mark, so one of us two sees the other.
+    if (interrupted()) stop_source_->request_stop();
+  }
+  return stop_source_->get_token();
+}
+
+std::vector<::gid_t> Incoming::supplementary_groups() const {
+  if (const auto extensions = wire::Extensions::parse(message.extensions); extensions && !extensions->groups.empty()) {
+    return {extensions->groups.begin(), extensions->groups.end()};
+  }
+  return groups_from_proc(context_.pid);
+}
+
+std::vector<SecurityContext> Incoming::security_contexts() const {
+  std::vector<SecurityContext> contexts;
+  if (const auto extensions = wire::Extensions::parse(message.extensions)) {
+    for (const wire::SecurityContext& context : extensions->security_contexts) {
+      contexts.push_back({std::string(context.name), std::string(text_of(context.value))});
+    }
+  }
+  return contexts;
+}
+
+void Request::begin(const wire::OperationRow& row, Counters& counters) noexcept {
+  row_ = &row;
+  counters_ = &counters;
+  context_.uid = header().uid;
+  context_.gid = header().gid;
+  context_.pid = static_cast<::pid_t>(header().pid);
+  context_.umask = umask_of(row, message.arguments);
+  context_.unique = header().unique;
+  started_.store(now_in_nanoseconds(), std::memory_order_relaxed);
+  unanswered_.store(header().unique, std::memory_order_release);
+}
+
+bool Request::claim() noexcept { return unanswered_.exchange(0, std::memory_order_acq_rel) != 0; }
+
+bool Request::answer(std::span<const ::iovec> body) noexcept { return claim() && send(0, body); }
+
+bool Request::fail(const Error& error) noexcept { return claim() && send(error.code(), std::span<const ::iovec>()); }
+
+bool Request::send(int error, std::span<const ::iovec> body) noexcept {
+  std::size_t size = 0;
+  for (const ::iovec& part : body) size += part.iov_len;
+  wire::fuse_out_header header = wire::reply_header(this->header().unique, size);
+  header.error = -error;
+  const std::chrono::nanoseconds took(now_in_nanoseconds() - started_.load(std::memory_order_relaxed));
+  counters_->record(row_->opcode, error != 0, message.payload.size(), size, took);
+  if (connection_->options().trace) {
+    base::log(LogLevel::info, "{} -> {} in {} us",
+              wire::describe(message, connection_->agreement().minor, connection_->agreement().flags),
+              error != 0 ? Error{error}.message() : fmt::format("{} bytes", size), took.count() / 1000);
+  }
+  const int failure = connection_->channel().send(*this, header, body);
+  // ENOENT: the caller was killed meanwhile. ENODEV: the connection is gone. Both are nobody's mistake.
+  if (failure != 0 && failure != ENOENT && failure != ENODEV) {
+    base::log(LogLevel::warning, "{} ino={} unique={}: the kernel refused the answer: {}", row_->name,
+              this->header().nodeid, this->header().unique, Error{failure}.message());
+    // The caller still waits; an answer without a body is always understood.
+    if (error == 0) connection_->channel().send(*this, wire::error_header(this->header().unique, EIO), {});
+  }
+  return failure == 0;
+}
+
+void Request::finish() noexcept {
+  if (!claim()) return;
+  const std::chrono::nanoseconds took(now_in_nanoseconds() - started_.load(std::memory_order_relaxed));
+  counters_->record(row_->opcode, false, message.payload.size(), 0, took);
+}
+
+bool Request::interrupt(std::uint64_t unique) noexcept {
+  if (unanswered() != unique) return false;
+  interrupted_.store(unique, std::memory_order_release);
+  if (dequeue()) {
+    fail(Error{EINTR});
+  } else {
+    stop();
+  }
+  return true;
+}
+
+void Request::stop() noexcept {
+  if (!has_stop_source_.load(std::memory_order_acquire)) return;
+  std::optional<std::stop_source> source;
+  {
+    const std::lock_guard lock(stop_mutex_);
+    if (stop_source_ && interrupted()) source = stop_source_;
+  }
+  if (source) source->request_stop();  // outside the lock: it runs callbacks
+}
+
+bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_point now) noexcept {
+  std::uint64_t unique = unanswered();
+  if (unique == 0) return false;
+  const std::chrono::nanoseconds started(started_.load(std::memory_order_relaxed));
+  if (now.time_since_epoch() - started < deadline) return false;
+  // From here on the object may go on to another message, but a number is never used twice: at most this fails.
+  const wire::OperationRow& row = *row_;
+  if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
+  base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", row.name, unique);
+  counters_->record(row.opcode, true, 0, 0, now.time_since_epoch() - started);
+  connection_->channel().send(*this, wire::error_header(unique, ETIMEDOUT), {});
+  return true;
+}
+
+void Request::suspend(std::coroutine_handle<> root) noexcept {
+  root_ = root;
+  connection_->count_suspended(1);
+  if (suspended_mark != nullptr) *suspended_mark = true;
+}
+
+void Request::abandon() noexcept {
+  if (!root_) return;
+  std::exchange(root_, nullptr).destroy();
+  connection_->count_suspended(-1);
+}
+
+void Request::reset() noexcept {
+  if (std::exchange(root_, nullptr)) connection_->count_suspended(-1);
+  if (has_stop_source_.exchange(false)) {
+    const std::lock_guard lock(stop_mutex_);
+    stop_source_.reset();
+  }
+  kept_ = 0;
+  suspended_mark = nullptr;
+}
+
+}  // namespace fuselage::session

@@ -1,0 +1,96 @@
+#include "transport/device.hpp"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "transport/wake_signal.hpp"
+#include "wire/kernel.hpp"
+
+namespace fuselage::transport {
+namespace {
+
+// header and body in one call: the kernel takes an answer as one write.
+int write_whole(int fd, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
+  constexpr std::size_t most_parts = 8;
+  std::array<::iovec, 1 + most_parts> parts;
+  if (body.size() > most_parts) return EINVAL;
+  parts[0] = {const_cast<wire::fuse_out_header*>(&header), sizeof header};
+  std::copy(body.begin(), body.end(), parts.begin() + 1);
+  for (;;) {
+    if (::writev(fd, parts.data(), static_cast<int>(1 + body.size())) >= 0) return 0;
+    // A socket that stands for the kernel may be full or not blocking; the device itself never says so.
+    if (errno == EAGAIN) {
+      ::pollfd wait{fd, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+}
+
+}  // namespace
+
+Received Device::receive(Slot& spare) noexcept {
+  using Kind = Received::Kind;
+  for (;;) {
+    const ssize_t size = ::read(fd_, spare.buffer.data(), spare.buffer.size());
+    if (size > 0) {
+      const auto length = static_cast<std::size_t>(size);
+      auto message = wire::split(spare.buffer.first(length));
+      if (!message) return {Kind::message, nullptr, message.error().code()};
+      spare.message = *message;
+      const std::size_t used = (length + page - 1) / page * page;
+      spare.reply_buffer = spare.buffer.subspan(std::min(used, spare.buffer.size()));
+      return {Kind::message, &spare, 0};
+    }
+    if (size == 0) return {Kind::closed, nullptr, 0};
+    switch (errno) {
+      case ENOENT:  // The request was interrupted before it got here (fuse_dev_do_read): take the next.
+        continue;
+      case EAGAIN: {
+        ::pollfd wait{fd_, POLLIN, 0};
+        if (::poll(&wait, 1, -1) < 0 && errno == EINTR) return {Kind::woken, nullptr, 0};
+        continue;
+      }
+      case EINTR:
+        return {Kind::woken, nullptr, 0};
+      case ENODEV:
+        return {Kind::closed, nullptr, 0};
+      case ECONNABORTED:  // Only where ABORT_ERROR was negotiated; otherwise an abort looks like an unmount.
+        return {Kind::aborted, nullptr, 0};
+      default:
+        return {Kind::failed, nullptr, errno};
+    }
+  }
+}
+
+int Device::send(Slot& /*slot*/, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
+  return write_whole(fd_, header, body);
+}
+
+int Device::notify(const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
+  return write_whole(fd_, header, body);
+}
+
+void Device::wake(::pthread_t reader) noexcept { ::pthread_kill(reader, wake_signal()); }
+
+Result<std::int32_t> Device::open_backing(int fd) noexcept {
+  wire::fuse_backing_map map{};
+  map.fd = fd;
+  const int id = ::ioctl(fd_, wire::dev_ioc_backing_open, &map);
+  if (id < 0) return Error::last();
+  return id;
+}
+
+Result<void> Device::close_backing(std::int32_t id) noexcept {
+  if (::ioctl(fd_, wire::dev_ioc_backing_close, &id) < 0) return Error::last();
+  return {};
+}
+
+}  // namespace fuselage::transport
