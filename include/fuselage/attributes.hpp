@@ -27,13 +27,13 @@ struct Attributes {
   std::uint64_t blocks = 0;  ///< Allocated, in units of 512 bytes.
   std::uint32_t block_size =
       4096;  ///< The preferred size of I/O in bytes; the kernel rounds it down to a power of two.
-  Timestamp atime;
-  Timestamp mtime;
-  Timestamp ctime;
-  std::optional<Timestamp> btime;  ///< When the node came to be; reaches statx(2) (since 7.39), not stat(2).
+  Timestamp atime{};
+  Timestamp mtime{};
+  Timestamp ctime{};
+  std::optional<Timestamp> btime{};  ///< When the node came to be; reaches statx(2) (since 7.39), not stat(2).
   Ino ino{};                       ///< `st_ino`; 0: the number of the node that was asked for.
   bool submount = false;           ///< A submount begins here (`FUSE_ATTR_SUBMOUNT`, since 7.32, virtiofs only).
-  Timeout timeout;                 ///< How long these attributes hold.
+  Timeout timeout{};                 ///< How long these attributes hold.
 
   /// A directory as seen by everybody.
   static constexpr Attributes directory(::mode_t permissions = 0755) noexcept {
@@ -64,8 +64,8 @@ struct Attributes {
 struct Entry {
   Ino ino{};                     ///< 0: there is no such name, and the kernel may remember that for `timeout`.
   std::uint64_t generation = 0;  ///< (ino, generation) must be unique for the life of the mount where it is exported.
-  Attributes attributes;
-  Timeout timeout;  ///< How long the name leads here.
+  Attributes attributes{};
+  Timeout timeout{};  ///< How long the name leads here.
 
   /// "No such name", to be believed for `timeout`; without a timeout use `Error{ENOENT}`.
   static Entry negative(std::chrono::nanoseconds timeout) noexcept {
@@ -86,24 +86,24 @@ struct Opened {
   bool noflush = false;      ///< No FLUSH at close(2), unless the page cache is written back then (since 7.35).
   bool parallel_direct_writes = false;  ///< Direct writes to one file need no order among them (since 7.38).
   std::optional<std::int32_t>
-      backing_id;  ///< Read and write bypass the file system (since 7.40): see `Notifier::open_backing`.
+      backing_id{};  ///< Read and write bypass the file system (since 7.40): see `Notifier::open_backing`.
 };
 
 /// What `create` and `tmpfile` answer.
 struct Created {
-  Entry entry;
-  Opened opened;
+  Entry entry{};
+  Opened opened{};
 };
 
 /// What `setattr` shall change: the members that are set, and nothing else.
 struct SetAttributes {
-  std::optional<::mode_t> mode;  ///< Permissions (with the type bits that the node has).
-  std::optional<::uid_t> uid;
-  std::optional<::gid_t> gid;
-  std::optional<std::uint64_t> size;
-  std::optional<Timestamp> atime;  ///< `UTIME_NOW` arrives as the present.
-  std::optional<Timestamp> mtime;
-  std::optional<Timestamp> ctime;  ///< Only with the writeback cache, where the kernel keeps the times.
+  std::optional<::mode_t> mode{};  ///< Permissions (with the type bits that the node has).
+  std::optional<::uid_t> uid{};
+  std::optional<::gid_t> gid{};
+  std::optional<std::uint64_t> size{};
+  std::optional<Timestamp> atime{};  ///< `UTIME_NOW` arrives as the present.
+  std::optional<Timestamp> mtime{};
+  std::optional<Timestamp> ctime{};  ///< Only with the writeback cache, where the kernel keeps the times.
   bool kill_suidgid = false;       ///< Clear setuid and setgid as a change of owner or size does (since 7.33).
 };
 

@@ -113,7 +113,7 @@ struct OpenFlags {
 /// An open file as a request names it. `handle` is what `open` answered (0 where the file system does not define it).
 struct OpenFile {
   Handle handle{};
-  OpenFlags flags;  ///< Those of the open file: in open, create, read, write, release; else 0.
+  OpenFlags flags{};  ///< Those of the open file: in open, create, read, write, release; else 0.
   LockOwner
       lock_owner{};  ///< In read, write, flush, release and the lock operations where the kernel gives one; else 0.
 };

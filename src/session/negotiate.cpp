@@ -22,9 +22,7 @@ bool implements(OperationSet implemented, std::string_view handler) {
 }
 
 bool wanted(const wire::CapabilityRow& row, const SessionOptions& options, OperationSet implemented) {
-  const CapabilitySet capability(wire::bit(row.capability));
-  if ((options.disable & capability).bits() != 0) return false;
-  const bool enabled = (options.enable & capability).bits() != 0;
+  if (options.disable.contains(row.capability)) return false;
   switch (row.wanted) {
     case wire::Wanted::always:
       return true;
@@ -35,7 +33,7 @@ bool wanted(const wire::CapabilityRow& row, const SessionOptions& options, Opera
     case wire::Wanted::without_operation:
       return !implements(implemented, row.operation);
     case wire::Wanted::option:
-      return enabled;
+      return options.enable.contains(row.capability);
   }
   return false;
 }
@@ -53,7 +51,7 @@ void propose(Negotiation& negotiation, const wire::fuse_init_in& offer, const Se
     if (wanted(row, options, implemented)) bits |= wire::bit(row.capability);
   }
   // Cached pages are checked against cached attributes; where these are not cached, that is a GETATTR for every read.
-  if (options.attr_timeout.count() > 0 && !options.disable.contains(fuselage::Capability::AUTO_INVAL_DATA)) {
+  if (options.attr_timeout.count() > 0 && !options.disable.contains(Capability::AUTO_INVAL_DATA)) {
     bits |= wire::bit(Capability::AUTO_INVAL_DATA);
   }
   if (options.request_timeout.count() > 0) bits |= wire::bit(Capability::REQUEST_TIMEOUT);

@@ -4,17 +4,13 @@
 
 #include <array>
 #include <cstdint>
+#include <fuselage/capability.hpp>
 #include <string>
 #include <string_view>
 
 namespace fuselage::wire {
 
-/// One INIT flag; the value is its mask.
-enum class Capability : std::uint64_t {
-#define CAPABILITY(NAME, bit, ...) NAME = std::uint64_t{1} << (bit),
-#include "wire/capabilities.def"
-#undef CAPABILITY
-};
+using fuselage::Capability;
 
 /// When the session asks for a capability; capabilities.def explains each.
 enum class Wanted : std::uint8_t { always, never, with_operation, without_operation, option };
