@@ -31,8 +31,8 @@ struct Attributes {
   Timestamp mtime{};
   Timestamp ctime{};
   std::optional<Timestamp> btime{};  ///< When the node came to be; reaches statx(2) (since 7.39), not stat(2).
-  Ino ino{};                       ///< `st_ino`; 0: the number of the node that was asked for.
-  bool submount = false;           ///< A submount begins here (`FUSE_ATTR_SUBMOUNT`, since 7.32, virtiofs only).
+  Ino ino{};                         ///< `st_ino`; 0: the number of the node that was asked for.
+  bool submount = false;             ///< A submount begins here (`FUSE_ATTR_SUBMOUNT`, since 7.32, virtiofs only).
   Timeout timeout{};                 ///< How long these attributes hold.
 
   /// A directory as seen by everybody.
@@ -104,7 +104,7 @@ struct SetAttributes {
   std::optional<Timestamp> atime{};  ///< `UTIME_NOW` arrives as the present.
   std::optional<Timestamp> mtime{};
   std::optional<Timestamp> ctime{};  ///< Only with the writeback cache, where the kernel keeps the times.
-  bool kill_suidgid = false;       ///< Clear setuid and setgid as a change of owner or size does (since 7.33).
+  bool kill_suidgid = false;         ///< Clear setuid and setgid as a change of owner or size does (since 7.33).
 };
 
 /// What statvfs(3) tells about the file system.

@@ -44,7 +44,7 @@ struct Lock {
 struct IoctlCall {
   std::uint32_t command = 0;
   std::uint64_t argument = 0;   ///< The third argument as it was passed: an address in the caller's memory or a number.
-  Bytes input{};                  ///< What the command's size and direction say goes in, or what a retry asked for.
+  Bytes input{};                ///< What the command's size and direction say goes in, or what a retry asked for.
   std::size_t output_size = 0;  ///< How many bytes may come back.
   bool compat = false;          ///< A 32-bit caller on a 64-bit kernel.
   bool unrestricted = false;    ///< A retry may be asked for (CUSE only; the kernel refuses it elsewhere).
