@@ -34,7 +34,8 @@ class PrivateMounts : public ::testing::Environment {
 
   void TearDown() override {
     if (!obstacle().empty()) return;
-    for (const auto& entry : mounting::fuse_mounts().value()) {
+    const auto mounts = mounting::fuse_mounts().value();
+    for (const auto& entry : mounts) {
       if (inherited_.contains(entry.mountpoint)) continue;
       ADD_FAILURE() << "left mounted: " << entry.mountpoint;
       ::umount2(entry.mountpoint.c_str(), MNT_DETACH);
@@ -49,7 +50,8 @@ class PrivateMounts : public ::testing::Environment {
     ::close(device);
     if (::unshare(CLONE_NEWNS) != 0) return "no permission to create a mount namespace";
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "cannot make the mounts private";
-    for (const auto& entry : mounting::fuse_mounts().value()) inherited_.insert(entry.mountpoint);
+    const auto mounts = mounting::fuse_mounts().value();
+    for (const auto& entry : mounts) inherited_.insert(entry.mountpoint);
     return {};
   }
 
