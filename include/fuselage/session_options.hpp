@@ -26,12 +26,12 @@ struct SessionOptions {
   std::uint16_t max_background = 64;             ///< Read-ahead and writeback requests under way at once.
   std::uint16_t congestion_threshold = 48;       ///< From how many on the kernel holds back.
   std::chrono::nanoseconds time_granularity{1};  ///< The resolution of the file system's times.
-  CapabilitySet enable;   ///< Capabilities to use that are off by default (`-o writeback_cache`, ...).
-  CapabilitySet disable;  ///< Capabilities not to use though they are on by default (`-o no_cache_symlinks`, ...).
+  CapabilitySet enable{};   ///< Capabilities to use that are off by default (`-o writeback_cache`, ...).
+  CapabilitySet disable{};  ///< Capabilities not to use though they are on by default (`-o no_cache_symlinks`, ...).
   bool handle_signals =
       false;  ///< `run` ends at SIGTERM, SIGINT and SIGHUP where the program has no handler of its own.
-  std::optional<::uid_t> only_root_and;  ///< Refuse others with EACCES: what `allow_root` means.
-  bool trace = false;                    ///< Log a line for each message (level info).
+  std::optional<::uid_t> only_root_and{};  ///< Refuse others with EACCES: what `allow_root` means.
+  bool trace = false;                      ///< Log a line for each message (level info).
 };
 
 /// Why `Session::run` returned.
