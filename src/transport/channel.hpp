@@ -13,6 +13,8 @@
 
 namespace fuselage::transport {
 
+class Channel;
+
 /// Where one message lives from its arrival until it is answered. Whoever handles messages derives from it and keeps
 /// its own state beside the bytes, so that a message in flight is one object.
 class Slot {
@@ -22,6 +24,7 @@ class Slot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
+  Channel* channel = nullptr;         ///< Where the message came from and its answer goes.
   wire::Message message;              ///< Set by `Channel::receive`; valid until the slot is given to it again.
   std::span<std::byte> buffer;        ///< For channels that read into the slot: at least `Channel::slot_size` bytes.
   std::span<std::byte> reply_buffer;  ///< Set by `receive`: memory in which the payload of the answer may be built.
@@ -59,6 +62,9 @@ class Channel {
 
   /// Sends the answer to the message in `slot`. 0, or the errno: ENOENT means that nobody waits for it any more.
   virtual int send(Slot& slot, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept = 0;
+
+  /// The message in `slot` gets no answer: whatever holds it may be used again.
+  virtual void release(Slot& /*slot*/) noexcept {}
 
   /// Sends a message that answers nothing (a notification). May block as long as the kernel needs locks for it.
   virtual int notify(const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept = 0;
