@@ -55,7 +55,7 @@ Result<void> NotificationQueue::submit(const Notification& notification, bool sy
     const std::lock_guard lock(mutex_);
     if (ended_) return Error{ENOTCONN};
     queue_.push_back(std::move(message));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!by_hand_ && !thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   wake_.notify_one();
   return {};
@@ -67,19 +67,31 @@ void NotificationQueue::run() noexcept {
   for (;;) {
     wake_.wait(lock, [this] { return ended_ || !queue_.empty(); });
     if (ended_) return;
-    const std::vector<std::byte> message = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    const ::iovec whole{const_cast<std::byte*>(message.data()), message.size()};
-    const Result<void> sent = send(std::span(&whole, 1));
-    // ENOENT: the kernel does not know that node or name, so there is nothing to tell it. ENOTDIR, ENOTEMPTY: `deleted`
-    // of what is not there any more, or is in use. ENODEV: unmounted meanwhile.
-    if (!sent && sent.error().code() != ENOENT && sent.error().code() != ENOTDIR && sent.error().code() != ENOTEMPTY &&
-        sent.error().code() != ENODEV) {
-      base::log(LogLevel::warning, "a notification was refused: {}", sent.error().message());
-    }
-    lock.lock();
+    send_front(lock);
   }
+}
+
+bool NotificationQueue::send_next() noexcept {
+  std::unique_lock lock(mutex_);
+  if (queue_.empty()) return false;
+  send_front(lock);
+  return true;
+}
+
+// With mutex_ held, which is let go while the kernel acts.
+void NotificationQueue::send_front(std::unique_lock<std::mutex>& lock) noexcept {
+  const std::vector<std::byte> message = std::move(queue_.front());
+  queue_.pop_front();
+  lock.unlock();
+  const ::iovec whole{const_cast<std::byte*>(message.data()), message.size()};
+  const Result<void> sent = send(std::span(&whole, 1));
+  // ENOENT: the kernel does not know that node or name, so there is nothing to tell it. ENOTDIR, ENOTEMPTY: `deleted`
+  // of what is not there any more, or is in use. ENODEV: unmounted meanwhile.
+  if (!sent && sent.error().code() != ENOENT && sent.error().code() != ENOTDIR && sent.error().code() != ENOTEMPTY &&
+      sent.error().code() != ENODEV) {
+    base::log(LogLevel::warning, "a notification was refused: {}", sent.error().message());
+  }
+  lock.lock();
 }
 
 Result<void> NotificationQueue::retrieve(Ino ino, Range range, Retrieved done, bool synchronous) {

@@ -29,6 +29,11 @@ class NotificationQueue {
   /// Drops what is queued, and joins the thread. Further notifications fail with ENOTCONN.
   void end() noexcept;
 
+  /// From now on no thread sends what is queued: somebody calls `send_next`.
+  void send_by_hand() noexcept { by_hand_ = true; }
+  /// Sends what was queued first; false if there is nothing.
+  bool send_next() noexcept;
+
   /// Sends or queues.
   Result<void> submit(const wire::Notification& notification, bool synchronous);
 
@@ -46,10 +51,12 @@ class NotificationQueue {
   Result<void> available(unsigned since) const;
   Result<void> send(std::span<const ::iovec> parts) noexcept;
   void run() noexcept;
+  void send_front(std::unique_lock<std::mutex>& lock) noexcept;
 
   transport::Channel& channel_;
   std::atomic<unsigned> minor_{0};  // 0: not ready, or ended
   std::atomic<std::uint64_t> sent_{0};
+  bool by_hand_ = false;  // constant once messages are served
 
   std::mutex mutex_;
   std::condition_variable wake_;

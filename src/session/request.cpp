@@ -13,8 +13,6 @@
 namespace fuselage::session {
 namespace {
 
-std::int64_t now_in_nanoseconds() noexcept { return Executor::Clock::now().time_since_epoch().count(); }
-
 // Operations that make a node: only they carry the caller's umask, behind the mode.
 std::uint32_t umask_of(const wire::OperationRow& row, std::span<const std::byte> arguments) noexcept {
   switch (row.opcode) {
@@ -97,9 +95,11 @@ void Request::begin(const wire::OperationRow& row, Counters& counters) noexcept 
   context_.pid = static_cast<::pid_t>(header().pid);
   context_.umask = umask_of(row, message.arguments);
   context_.unique = header().unique;
-  started_.store(now_in_nanoseconds(), std::memory_order_relaxed);
+  started_.store(now(), std::memory_order_relaxed);
   unanswered_.store(header().unique, std::memory_order_release);
 }
+
+std::int64_t Request::now() const noexcept { return executor().now().time_since_epoch().count(); }
 
 bool Request::claim() noexcept { return unanswered_.exchange(0, std::memory_order_acq_rel) != 0; }
 
@@ -112,7 +112,7 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
   for (const ::iovec& part : body) size += part.iov_len;
   wire::fuse_out_header header = wire::reply_header(this->header().unique, size);
   header.error = -error;
-  const std::chrono::nanoseconds took(now_in_nanoseconds() - started_.load(std::memory_order_relaxed));
+  const std::chrono::nanoseconds took(now() - started_.load(std::memory_order_relaxed));
   counters_->record(row_->opcode, error != 0, message.payload.size(), size, took);
   if (connection_->options().trace) {
     base::log(LogLevel::info, "{} -> {} in {} us",
@@ -132,7 +132,7 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
 
 void Request::finish() noexcept {
   if (!claim()) return;
-  const std::chrono::nanoseconds took(now_in_nanoseconds() - started_.load(std::memory_order_relaxed));
+  const std::chrono::nanoseconds took(now() - started_.load(std::memory_order_relaxed));
   counters_->record(row_->opcode, false, message.payload.size(), 0, took);
 }
 

@@ -134,6 +134,7 @@ class Request final : public Incoming {
 
  private:
   bool claim() noexcept;
+  std::int64_t now() const noexcept;
   bool send(int error, std::span<const ::iovec> body) noexcept;
 
   Counters* counters_ = nullptr;
