@@ -10,13 +10,17 @@
 // Destroy in reverse order: the session joins its threads, the mount unmounts.
 #pragma once
 
+#include <chrono>
 #include <fuselage/file_system.hpp>
 #include <fuselage/mount.hpp>
 #include <fuselage/notifier.hpp>
+#include <fuselage/options.hpp>
 #include <fuselage/result.hpp>
 #include <fuselage/session_options.hpp>
 #include <fuselage/statistics.hpp>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace fuselage {
 
@@ -52,10 +56,18 @@ class Session {
   /// The counters so far.
   Statistics statistics() const;
 
+  /// One line for each request whose handler has had it for at least `age`: "READ ino=2 unique=41 pid=7 for 3.2 s". For
+  /// saying why something does not end; meant for requests that hang, not for watching those that come and go.
+  std::vector<std::string> under_way(std::chrono::nanoseconds age) const;
+
  private:
   struct State;
   explicit Session(std::unique_ptr<State> state) noexcept;
   std::unique_ptr<State> state_;
 };
+
+/// Adds to `table` a row for every member that a command line may set, and for every capability with an option the pair
+/// NAME and `no_NAME`. `options` must outlive the use of `table`.
+void add_session_options(OptionSet& table, SessionOptions& options);
 
 }  // namespace fuselage

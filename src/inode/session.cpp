@@ -87,6 +87,10 @@ Statistics Session::statistics() const {
   return statistics;
 }
 
+std::vector<std::string> Session::under_way(std::chrono::nanoseconds age) const {
+  return state_->connection.under_way(age);
+}
+
 std::string Ended::to_string() const {
   switch (reason) {
     case Reason::unmounted:

@@ -27,7 +27,7 @@ bool Connection::admit(Request& request, Counters& counters) noexcept {
   if (row == nullptr) {
     // ENOSYS is what the kernel expects for what a server has never heard of.
     count_malformed();
-    channel_.send(request, wire::error_header(request.header().unique, ENOSYS), {});
+    request.channel->send(request, wire::error_header(request.header().unique, ENOSYS), {});
     return false;
   }
   if (!accept(request, *row)) return false;
@@ -82,7 +82,9 @@ bool Connection::accept(Request& request, const wire::OperationRow& row) noexcep
   base::log(LogLevel::warning, "{} unique={}: refused ({})", row.name, request.header().unique,
             in_order ? arranged.error().message() : std::string("not at this point of the connection"));
   if (row.reply != wire::ReplyKind::none) {
-    channel_.send(request, wire::error_header(request.header().unique, EIO), {});
+    request.channel->send(request, wire::error_header(request.header().unique, EIO), {});
+  } else {
+    request.channel->release(request);
   }
   return false;
 }
@@ -216,7 +218,7 @@ void Connection::interrupt(Request& request) noexcept {
   }
   // Another thread has read the request but not begun it, or has just answered it. EAGAIN makes the kernel send the
   // interrupt again as long as the request is not answered (fuse_dev_do_write).
-  channel_.send(request, wire::error_header(request.header().unique, EAGAIN), {});
+  request.channel->send(request, wire::error_header(request.header().unique, EAGAIN), {});
 }
 
 void Connection::stop() noexcept {
@@ -275,6 +277,20 @@ bool Connection::expire_requests(Executor::Clock::time_point now) noexcept {
     }
   }
   return under_way;
+}
+
+std::vector<std::string> Connection::under_way(std::chrono::nanoseconds age) const {
+  std::vector<std::string> lines;
+  const std::lock_guard lock(mutex_);
+  for (const auto& request : requests_) {
+    const std::uint64_t unique = request->unanswered();
+    const auto took = request->age();
+    if (unique == 0 || took < age) continue;
+    lines.push_back(fmt::format("{} ino={} unique={} pid={} for {:.1f} s", request->row().name,
+                                request->header().nodeid, unique, request->context().pid,
+                                std::chrono::duration<double>(took).count()));
+  }
+  return lines;
 }
 
 Counters& Connection::new_counters() {

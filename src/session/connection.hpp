@@ -83,6 +83,9 @@ class Connection {
   /// Answers ETIMEDOUT for those whose time is up; true if a request is still under way.
   bool expire_requests(Executor::Clock::time_point now) noexcept;
 
+  /// A line for each request that was not answered within `age`.
+  std::vector<std::string> under_way(std::chrono::nanoseconds age) const;
+
   /// A shard for one worker; it lives as long as the connection.
   Counters& new_counters();
   Statistics statistics() const;

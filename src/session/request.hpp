@@ -107,6 +107,11 @@ class Request final : public Incoming {
   bool is_answered() const noexcept { return unanswered_.load(std::memory_order_acquire) == 0; }
   std::uint64_t unanswered() const noexcept { return unanswered_.load(std::memory_order_acquire); }
 
+  /// How long ago it began.
+  std::chrono::nanoseconds age() const noexcept {
+    return Executor::Clock::now().time_since_epoch() - std::chrono::nanoseconds(started_.load());
+  }
+
   /// Nobody has time for it yet: from now on an interrupt answers it at once.
   void queue() noexcept { queued_.store(true, std::memory_order_release); }
   /// Somebody has time now. False: an interrupt answered it meanwhile.

@@ -1,0 +1,16 @@
+// Module: app.
+//
+// Everything there is.
+#pragma once
+
+#include <fuselage/async.hpp>
+#include <fuselage/file_system.hpp>
+#include <fuselage/handle_table.hpp>
+#include <fuselage/log.hpp>
+#include <fuselage/mount.hpp>
+#include <fuselage/node_table.hpp>
+#include <fuselage/notifier.hpp>
+#include <fuselage/options.hpp>
+#include <fuselage/run.hpp>
+#include <fuselage/session.hpp>
+#include <fuselage/statistics.hpp>
