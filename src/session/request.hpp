@@ -94,7 +94,8 @@ class Request final : public Incoming {
   bool answer() noexcept { return answer(std::span<const ::iovec>()); }
   /// The same with the bytes of a structure.
   template <class Structure>
-  bool answer(const Structure& structure) noexcept {
+  requires(!std::is_convertible_v<const Structure&, std::span<const ::iovec>>)  // arrays of parts are parts
+      bool answer(const Structure& structure) noexcept {
     static_assert(std::is_trivially_copyable_v<Structure>);
     const ::iovec part{const_cast<Structure*>(&structure), sizeof structure};
     return answer(std::span(&part, 1));
