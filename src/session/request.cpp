@@ -43,6 +43,7 @@ std::vector<::gid_t> groups_from_proc(::pid_t pid) {
 }  // namespace
 
 Incoming::Incoming(Connection& connection, std::size_t slot_size) : connection_(&connection), memory_(slot_size) {
+  channel = &connection.channel();
   buffer = memory_.bytes();
   context_.attach(this);
 }
@@ -119,13 +120,13 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
               wire::describe(message, connection_->agreement().minor, connection_->agreement().flags),
               error != 0 ? Error{error}.message() : fmt::format("{} bytes", size), took.count() / 1000);
   }
-  const int failure = connection_->channel().send(*this, header, body);
+  const int failure = channel->send(*this, header, body);
   // ENOENT: the caller was killed meanwhile. ENODEV: the connection is gone. Both are nobody's mistake.
   if (failure != 0 && failure != ENOENT && failure != ENODEV) {
     base::log(LogLevel::warning, "{} ino={} unique={}: the kernel refused the answer: {}", row_->name,
               this->header().nodeid, this->header().unique, Error{failure}.message());
     // The caller still waits; an answer without a body is always understood.
-    if (error == 0) connection_->channel().send(*this, wire::error_header(this->header().unique, EIO), {});
+    if (error == 0) channel->send(*this, wire::error_header(this->header().unique, EIO), {});
   }
   return failure == 0;
 }
@@ -134,6 +135,7 @@ void Request::finish() noexcept {
   if (!claim()) return;
   const std::chrono::nanoseconds took(now() - started_.load(std::memory_order_relaxed));
   counters_->record(row_->opcode, false, message.payload.size(), 0, took);
+  channel->release(*this);
 }
 
 bool Request::interrupt(std::uint64_t unique) noexcept {
@@ -167,7 +169,7 @@ bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_po
   if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
   base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", row.name, unique);
   counters_->record(row.opcode, true, 0, 0, now.time_since_epoch() - started);
-  connection_->channel().send(*this, wire::error_header(unique, ETIMEDOUT), {});
+  channel->send(*this, wire::error_header(unique, ETIMEDOUT), {});
   return true;
 }
 
