@@ -47,6 +47,10 @@ struct RunDefaults {
 /// a time.
 int run(FileSystemRef file_system, int argc, char** argv, RunDefaults defaults = {});
 
+/// The same for a file system that needs its options to be made: `make` is called once they are read, before forking.
+/// What it returns must live until `run` returns. An exception of `make` becomes the message.
+int run(const std::function<FileSystemRef()>& make, int argc, char** argv, RunDefaults defaults = {});
+
 namespace detail {
 /// Says why the file system could not be made; answers the exit code.
 int report_no_file_system(const char* program, const Error& why) noexcept;

@@ -30,7 +30,11 @@ struct AccessOnly : FileSystem {
 
 // What belongs to the program as a whole.
 void add_program_options(OptionSet& table, Order& order) {
-  table.flag("no_default_permissions", &order.mount.default_permissions, "not default_permissions", false)
+  const auto refuse = [&order] {
+    order.mount.default_permissions = false;
+    order.no_default_permissions = true;
+  };
+  table.flag("no_default_permissions", refuse, "not default_permissions, which is on unless the file system checks")
       .flag("statistics", &order.statistics, "tell at the end what was done");
 }
 
@@ -97,11 +101,10 @@ Result<void> read_options(Order& order, const Letters& letters, const RunDefault
 
 }  // namespace
 
-std::variant<Order, int> read_command_line(const FileSystemRef& file_system, int argc, char** argv,
-                                           const RunDefaults& defaults) {
+std::variant<Order, int> read_command_line(int argc, char** argv, const RunDefaults& defaults) {
   Order order;
   order.name = !defaults.name.empty() ? defaults.name : program_name(argc > 0 ? argv[0] : nullptr);
-  auto letters = read_letters(order.name, argc, argv, defaults);
+  const auto letters = read_letters(order.name, argc, argv, defaults);
   if (const int* code = std::get_if<int>(&letters)) return *code;
   const auto& given = std::get<Letters>(letters);
 
@@ -110,10 +113,6 @@ std::variant<Order, int> read_command_line(const FileSystemRef& file_system, int
   if (order.mount.fsname.empty()) order.mount.fsname = order.name;
   if (order.mount.subtype.empty()) order.mount.subtype = order.name;
   order.session = defaults.session;
-  // A file system with an `access` of its own decides itself; default_permissions would keep the kernel from asking.
-  const bool decides_itself = file_system.operations().contains_any(operations_of<AccessOnly>());
-  if (defaults.default_permissions && !decides_itself) order.mount.default_permissions = true;
-
   if (const auto parsed = read_options(order, given, defaults); !parsed) {
     fmt::print(stderr, "{}: {}\n", order.name, parsed.error().message());
     return exit_usage;
@@ -123,6 +122,10 @@ std::variant<Order, int> read_command_line(const FileSystemRef& file_system, int
   if (given.single_thread) order.session.max_threads = 1;
   if (order.mount.allow_root) order.session.only_root_and = ::getuid();
   return order;
+}
+
+bool checks_access(const FileSystemRef& file_system) {
+  return file_system.operations().contains_any(operations_of<AccessOnly>());
 }
 
 std::string program_name(const char* argv0) {

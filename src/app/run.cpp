@@ -100,12 +100,22 @@ class Program {
 
 }  // namespace
 
-int run(FileSystemRef file_system, int argc, char** argv, RunDefaults defaults) try {
-  const auto order = app::read_command_line(file_system, argc, argv, defaults);
-  if (const int* code = std::get_if<int>(&order)) return *code;
-  return Program(file_system, std::get<Order>(order)).run();
+int run(const std::function<FileSystemRef()>& make, int argc, char** argv, RunDefaults defaults) try {
+  auto read = app::read_command_line(argc, argv, defaults);
+  if (const int* code = std::get_if<int>(&read)) return *code;
+  auto& order = std::get<Order>(read);
+  const FileSystemRef file_system = make();
+  // With default_permissions the kernel would never ask a file system that has an `access` of its own.
+  if (defaults.default_permissions && !order.no_default_permissions && !app::checks_access(file_system)) {
+    order.mount.default_permissions = true;
+  }
+  return Program(file_system, order).run();
 } catch (...) {
   return detail::report_no_file_system(argc > 0 ? argv[0] : nullptr, error_of_current_exception());
+}
+
+int run(FileSystemRef file_system, int argc, char** argv, RunDefaults defaults) {
+  return run([&file_system] { return file_system; }, argc, argv, std::move(defaults));
 }
 
 int detail::report_no_file_system(const char* program, const Error& why) noexcept try {

@@ -37,8 +37,8 @@ PICTURE = {
 
 # These see of other modules what is installed, not what is in src.
 PUBLIC_ONLY = {"filesystems", "cli", "capi", "llfuse", "python", "examples"}
-# ... apart from the tools that belong to nobody, and each other.
-PUBLIC_ONLY_EXCEPT = {"base", "filesystems"}
+# ... apart from the tools that belong to nobody, the mount table, and each other.
+PUBLIC_ONLY_EXCEPT = {"base", "filesystems", "mount"}
 
 SOURCE_SUFFIXES = {".cpp", ".hpp", ".h", ".def"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:<(fuselage/[^>]+)>|"([^"]+)")')
