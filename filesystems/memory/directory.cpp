@@ -53,6 +53,7 @@ void Directory::erase(std::string_view name) noexcept {
   erased.ino = Ino{};
   erased.text = std::string();
   --live_;
+  while (first_ < names_.size() && names_[first_].ino == Ino{}) ++first_;
   // Close the gap: move back what was pushed past the bucket that is now empty, so that searches may stop there.
   buckets_[empty] = 0;
   for (std::size_t bucket = (empty + 1) & mask; buckets_[bucket] != 0; bucket = (bucket + 1) & mask) {
@@ -83,6 +84,7 @@ void Directory::rebuild() {
   std::copy_if(std::make_move_iterator(names_.begin()), std::make_move_iterator(names_.end()),
                std::back_inserter(names), [](const Name& name) { return name.ino != Ino{}; });
   names_ = std::move(names);
+  first_ = 0;
   buckets_ = std::move(buckets);
   for (std::size_t i = 0; i < names_.size(); ++i) {
     const std::size_t mask = buckets_.size() - 1;

@@ -59,6 +59,7 @@ class Directory {
   std::vector<Name> names_;             ///< By cursor; erased ones stay until there are more of them than others.
   std::vector<std::uint32_t> buckets_;  ///< Open addressing: 1 + index into `names_`, or 0; a power of two of them.
   std::size_t live_ = 0;
+  std::size_t first_ = 0;  ///< All names before this one are erased: who removes what was listed starts over quickly.
   std::uint64_t next_cursor_ = first_cursor + 1;
 };
 

@@ -1,0 +1,1 @@
+fuselage_test(memory LABELS fast)
