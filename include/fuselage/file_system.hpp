@@ -181,7 +181,8 @@ class FileSystem {
   ///   follows.
   /// Answer: the handle and how to cache. One `release` follows for each.
   /// Errors: EACCES (when permissions are yours to check), EROFS, ETXTBSY.
-  /// If not overridden: every open succeeds with handle 0, and the kernel stops asking (since 7.23).
+  /// If not overridden: every open succeeds with handle 0, and the kernel stops asking (since 7.23) unless `release` is
+  ///   overridden.
   /// Since: 7.1.
   virtual Reply<Opened> open(const Context& context, Ino ino, OpenFlags flags) {
     return forward(&FileSystem::open, context, ino, flags);
@@ -289,7 +290,7 @@ class FileSystem {
   /// Answer: the handle and how to cache. One `releasedir` follows for each.
   /// Errors: EACCES.
   /// If not overridden: every opendir succeeds with handle 0, and the kernel stops asking and caches the listing
-  ///   (since 7.29).
+  ///   (since 7.29) unless `releasedir` is overridden.
   /// Since: 7.1.
   virtual Reply<Opened> opendir(const Context& context, Ino ino, OpenFlags flags) {
     return forward(&FileSystem::opendir, context, ino, flags);

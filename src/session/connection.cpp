@@ -130,9 +130,11 @@ void Connection::serve_missing(Request& request) noexcept {
       request.fail(Error{ENOTTY});
       return;
     case Missing::open: {
-      const auto capability = request.row().opcode == Opcode::OPEN ? wire::Capability::NO_OPEN_SUPPORT
-                                                                   : wire::Capability::NO_OPENDIR_SUPPORT;
-      if (wire::has(agreement_.flags, capability)) {
+      const bool is_file = request.row().opcode == Opcode::OPEN;
+      const auto capability = is_file ? wire::Capability::NO_OPEN_SUPPORT : wire::Capability::NO_OPENDIR_SUPPORT;
+      const auto release = is_file ? Opcode::RELEASE : Opcode::RELEASEDIR;
+      // Once told ENOSYS the kernel does not ask for the release either (fuse_file_put).
+      if (wire::has(agreement_.flags, capability) && !implemented_.contains(static_cast<std::uint32_t>(release))) {
         request.fail(Error{ENOSYS});
       } else {
         request.answer(wire::fuse_open_out{});
