@@ -65,7 +65,7 @@ std::size_t Content::write_page(Segment& segment, unsigned page, std::size_t beg
   if (memory == nullptr) {
     const bool hole = (segment.reserved & bit) == 0;
     if (hole && granted == 0) return 0;
-    memory.reset(new Page);
+    memory = std::make_unique_for_overwrite<Page>();
     std::memset(memory->bytes.data(), 0, begin);
     std::memset(memory->bytes.data() + begin + count, 0, page_size - begin - count);
     segment.present |= bit;

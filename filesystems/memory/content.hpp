@@ -67,7 +67,7 @@ class Content {
   static constexpr std::uint64_t segment_size = segment_pages * page_size;
 
   struct Page {
-    std::array<std::byte, page_size> bytes;  // left uninitialised by `new Page`
+    std::array<std::byte, page_size> bytes;  // uninitialised in a new page: the writer fills all of it
   };
   struct Segment {
     std::uint64_t present = 0;

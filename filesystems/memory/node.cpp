@@ -58,7 +58,7 @@ Attributes Node::attributes() const {
 }
 
 bool Node::wants_atime(const Timestamp& now) const noexcept {
-  constexpr std::int64_t day = 24 * 60 * 60;
+  constexpr std::int64_t day = 86400;
   return atime <= mtime || atime <= ctime || now.seconds - atime.seconds >= day;
 }
 
