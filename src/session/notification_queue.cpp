@@ -25,6 +25,20 @@ void NotificationQueue::end() noexcept {
   if (thread.joinable()) thread.join();
 }
 
+void NotificationQueue::resume() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    paused_ = false;
+  }
+  wake_.notify_one();
+}
+
+bool NotificationQueue::pause() noexcept {
+  const std::lock_guard lock(mutex_);
+  paused_ = true;
+  return !sending_;
+}
+
 Result<void> NotificationQueue::available(unsigned since) const {
   const unsigned minor = minor_.load(std::memory_order_acquire);
   if (minor == 0) return Error{ENOTCONN, "the session is not ready, or has ended"};
@@ -65,7 +79,7 @@ void NotificationQueue::run() noexcept {
   transport::accept_only_wake_signal();
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return ended_ || !queue_.empty(); });
+    wake_.wait(lock, [this] { return ended_ || (!paused_ && !queue_.empty()); });
     if (ended_) return;
     send_front(lock);
   }
@@ -82,6 +96,7 @@ bool NotificationQueue::send_next() noexcept {
 void NotificationQueue::send_front(std::unique_lock<std::mutex>& lock) noexcept {
   const std::vector<std::byte> message = std::move(queue_.front());
   queue_.pop_front();
+  sending_ = true;
   lock.unlock();
   const ::iovec whole{const_cast<std::byte*>(message.data()), message.size()};
   const Result<void> sent = send(std::span(&whole, 1));
@@ -92,6 +107,7 @@ void NotificationQueue::send_front(std::unique_lock<std::mutex>& lock) noexcept 
     base::log(LogLevel::warning, "a notification was refused: {}", sent.error().message());
   }
   lock.lock();
+  sending_ = false;
 }
 
 Result<void> NotificationQueue::retrieve(Ino ino, Range range, Retrieved done, bool synchronous) {

@@ -26,6 +26,11 @@ class NotificationQueue {
 
   /// Notifications may be sent from now on.
   void begin(unsigned minor) noexcept { minor_.store(minor, std::memory_order_release); }
+  /// Sends what is queued, for somebody serves requests now. The kernel may need a lock whose holder waits for an
+  /// answer, so nothing is sent before.
+  void resume() noexcept;
+  /// Begins nothing new. True: nothing is being sent, so requests need not be served for its sake.
+  bool pause() noexcept;
   /// Drops what is queued, and joins the thread. Further notifications fail with ENOTCONN.
   void end() noexcept;
 
@@ -63,6 +68,8 @@ class NotificationQueue {
   std::deque<std::vector<std::byte>> queue_;       // guarded by mutex_
   std::map<std::uint64_t, Retrieved> retrievals_;  // guarded by mutex_
   std::uint64_t next_retrieval_ = 1;               // guarded by mutex_
+  bool paused_ = true;                             // guarded by mutex_
+  bool sending_ = false;                           // guarded by mutex_
   bool ended_ = false;                             // guarded by mutex_
   std::thread thread_;                             // guarded by mutex_
 };

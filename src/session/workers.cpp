@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "session/notification_queue.hpp"
 #include "transport/wake_signal.hpp"
 
 namespace fuselage::session {
@@ -34,6 +35,7 @@ Ended Workers::run() {
   ::pthread_sigmask(SIG_UNBLOCK, &wake_only, &old_mask);
 
   connection_.resume();
+  connection_.notifications()->resume();
   steward_.begin();
   Worker* own = nullptr;
   {
@@ -54,17 +56,18 @@ Ended Workers::run() {
   ::pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
 
   Ended ended;
-  ended.reason = static_cast<Ended::Reason>(reason_.load());
-  ended.signal = signal_.load();
+  const int reason = reason_.load();
+  ended.reason = static_cast<Ended::Reason>(reason & reason_mask);
+  ended.signal = reason >> reason_bits;
   if (ended.reason == Ended::Reason::error) ended.error = Error{error_.load()};
   reason_.store(running, std::memory_order_release);
+  asked_.store(running, std::memory_order_release);
   return ended;
 }
 
 void Workers::stop(Ended::Reason reason, int signal) noexcept {
   int expected = running;
-  signal_.store(signal);
-  reason_.compare_exchange_strong(expected, static_cast<int>(reason));
+  asked_.compare_exchange_strong(expected, static_cast<int>(reason) | signal << reason_bits);
   steward_.poke();
 }
 
@@ -192,8 +195,10 @@ bool Workers::become_reader(Worker& worker) {
   if (current != nullptr && current != &worker && !current->is_stand_in) return false;
   reader_.store(&worker, std::memory_order_relaxed);
   reader_wanted_ = false;
-  // A stand-in that is just receiving brings one more message: handlers run in order of arrival, so wait for it.
-  while (current != nullptr && current->is_stand_in && current->state.load() == State::receiving && !stopped()) {
+  // A stand-in that is just receiving brings one more message: handlers run in order of arrival, so wait for it. When
+  // that takes so long that the steward posts it again, there is no end to wait for.
+  while (current != nullptr && current->is_stand_in && is_reader(worker) && current->state.load() == State::receiving &&
+         !stopped()) {
     channel_.wake(current->id);
     lock.unlock();
     std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -283,9 +288,21 @@ void Workers::wake_receivers(bool stand_in_too) noexcept {
   }
 }
 
+// A notification that is just being sent may need a lock whose holder waits for an answer of ours: it comes first,
+// unless the connection is gone, which sets it free.
+bool Workers::may_stop() noexcept {
+  const int asked = asked_.load(std::memory_order_acquire);
+  if (asked == running) return false;
+  const auto reason = static_cast<Ended::Reason>(asked & reason_mask);
+  const bool is_connected = reason == Ended::Reason::stopped || reason == Ended::Reason::signal;
+  if (!connection_.notifications()->pause() && is_connected) return false;
+  reason_.store(asked, std::memory_order_release);
+  return true;
+}
+
 // The steward's look at the workers. True: something is going on that wants another look soon.
 bool Workers::tick() noexcept try {
-  if (stopped()) {
+  if (stopped() || may_stop()) {
     if (!connection_.stopping()) connection_.stop();
     const std::lock_guard lock(mutex_);
     wake_receivers(true);
@@ -293,7 +310,7 @@ bool Workers::tick() noexcept try {
     stand_in_wake_.notify_all();
     return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return !worker->gone; });
   }
-  bool active = false;
+  bool active = asked_.load(std::memory_order_acquire) != running;
   if (connection_.options().deadline.count() > 0) active = connection_.expire_requests(Clock::now());
   const std::lock_guard lock(mutex_);
   relieve_reader();

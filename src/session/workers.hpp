@@ -82,12 +82,16 @@ class Workers final : public Executor {
   bool tick() noexcept;
   void relieve_reader();
   void post_stand_in();
+  bool may_stop() noexcept;
   void wake_receivers(bool stand_in_too) noexcept;
   std::size_t servers() const;
   bool is_reader(const Worker& worker) const noexcept { return reader_.load(std::memory_order_relaxed) == &worker; }
   bool stopped() const noexcept { return reason_.load(std::memory_order_acquire) != running; }
 
+  // What `stop` was called with, in one number: an Ended::Reason, and above it the signal.
   static constexpr int running = -1;
+  static constexpr int reason_bits = 8;
+  static constexpr int reason_mask = (1 << reason_bits) - 1;
 
   Connection& connection_;
   transport::Channel& channel_;
@@ -95,8 +99,8 @@ class Workers final : public Executor {
   BlockingPool pool_;
   Steward steward_;
 
-  std::atomic<int> reason_{running};  // of Ended::Reason
-  std::atomic<int> signal_{0};
+  std::atomic<int> asked_{running};   // what `stop` was called with
+  std::atomic<int> reason_{running};  // the same, once the workers shall return
   std::atomic<int> error_{0};
   std::atomic<Worker*> reader_{nullptr};
   std::atomic<bool> has_tasks_{false};
