@@ -147,8 +147,8 @@ class Nonsense : public Shelf {
   }
   Reply<IoctlReply> ioctl(const Context&, Ino, const OpenFile&, const IoctlCall& call) override {
     IoctlReply reply;
-    if (call.command == _IOR('f', 1, int)) reply.output = Data::own(std::string(call.output_size + 1, 'x'));
-    if (call.command == _IOR('f', 2, int)) reply.retry = true;
+    if (call.command == _IOR('x', 1, int)) reply.output = Data::own(std::string(call.output_size + 1, 'x'));
+    if (call.command == _IOR('x', 2, int)) reply.retry = true;
     return reply;
   }
   Reply<Created> create(const Context&, Ino, std::string_view, mode_t, OpenFlags) override { return Created{}; }
@@ -239,10 +239,10 @@ TEST_F(HandlerFaults, an_ioctl_with_too_much_output_or_a_retry_is_refused) {
   const Served served(file_system, path_);
   const UniqueFd fd(::open(served.path("file").c_str(), O_RDONLY | O_CLOEXEC));
   int value = 7;
-  EXPECT_EQ(failure(::ioctl(fd.get(), _IOR('f', 1, int), &value)), EIO);
-  EXPECT_EQ(failure(::ioctl(fd.get(), _IOR('f', 2, int), &value)), EIO);
+  EXPECT_EQ(failure(::ioctl(fd.get(), _IOR('x', 1, int), &value)), EIO);
+  EXPECT_EQ(failure(::ioctl(fd.get(), _IOR('x', 2, int), &value)), EIO);
   EXPECT_EQ(value, 7);
-  EXPECT_EQ(::ioctl(fd.get(), _IOR('f', 3, int), &value), 0);
+  EXPECT_EQ(::ioctl(fd.get(), _IOR('x', 3, int), &value), 0);
   expect_alive(served);
 }
 

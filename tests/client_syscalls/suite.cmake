@@ -1,0 +1,1 @@
+fuselage_test(client_syscalls LABELS mount)
