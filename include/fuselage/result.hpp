@@ -25,15 +25,15 @@ namespace fuselage {
 /// written for the kernel; nowhere else is an errno negative.
 class [[nodiscard]] Error {
  public:
-  /// An errno with the system's own text. A value that is no errno (zero, negative, over 4095: the kernel would refuse
-  /// it) becomes EIO.
+  /// An errno with the system's own text. A value that is no errno (zero, negative, over 511: the kernel would refuse
+  /// the answer, and its caller wait for ever) becomes EIO.
   constexpr explicit Error(int code) noexcept : code_(valid(code) ? code : EIO) {}
 
   /// The same with a sentence that says what was wrong and what to do.
   Error(int code, std::string message)
       : code_(valid(code) ? code : EIO), message_(std::make_shared<const std::string>(std::move(message))) {}
 
-  /// The errno, 1 to 4095.
+  /// The errno, 1 to 511.
   constexpr int code() const noexcept { return code_; }
 
   /// The explanation, or the system's text for the errno.
@@ -49,7 +49,7 @@ class [[nodiscard]] Error {
   static Error last() noexcept { return Error{errno}; }
 
  private:
-  static constexpr bool valid(int code) noexcept { return code > 0 && code < 4096; }
+  static constexpr bool valid(int code) noexcept { return code > 0 && code < 512; }
 
   int code_;
   std::shared_ptr<const std::string> message_;

@@ -7,9 +7,8 @@ namespace {
 
 // What the kernel would refuse, with a reason in the log instead of a bare EIO at the caller (fuse_valid_type,
 // fuse_invalid_attr).
-const char* defect(const Entry& entry) {
-  const auto type = file_type(entry.attributes.mode);
-  switch (type) {
+const char* defect(const Attributes& attributes) {
+  switch (file_type(attributes.mode)) {
     case FileType::regular:
     case FileType::directory:
     case FileType::symlink:
@@ -21,8 +20,14 @@ const char* defect(const Entry& entry) {
     default:
       return "the handler gave a mode without a file type";
   }
-  if (entry.attributes.size > INT64_MAX) return "the handler gave a size beyond 2^63";
+  if (attributes.size > INT64_MAX) return "the handler gave a size beyond 2^63";
   return nullptr;
+}
+
+// create_new_entry takes no root, which only a lookup of ".." may lead to.
+const char* defect(const Request& request, const Entry& entry) {
+  if (entry.ino == root_ino && request.row().opcode != Opcode::LOOKUP) return "the handler gave the root as a new node";
+  return defect(entry.attributes);
 }
 
 // Reads what there is of the range into the request's own memory.
@@ -53,13 +58,30 @@ void give_back(FileSystem& file_system, const Request& request, Ino ino) noexcep
   base::log(LogLevel::error, "{}: forget threw: {}", request.row().name, error_of_current_exception().message());
 }
 
+void release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle) {
+  const OpenFile& file = open_file(request, static_cast<std::uint64_t>(handle));
+  const bool directory = request.row().opcode == Opcode::OPENDIR;
+  static_cast<void>(directory ? file_system.releasedir(request.context(), ino, file)
+                              : file_system.release(request.context(), ino, file, false));
+}
+
+void answer_attributes(Request& request, const Attributes& attributes) {
+  // The kernel would not only fail this call but all later ones for the node (fuse_make_bad).
+  if (const char* what = defect(attributes)) return refuse_answer(request, what);
+  if (request.row().opcode == Opcode::STATX) {
+    request.answer(to_statx_out(attributes, request.ino(), default_timeouts(request)));
+  } else {
+    request.answer(to_attr_out(attributes, request.ino(), default_timeouts(request)));
+  }
+}
+
 void answer_entry(FileSystem& file_system, Request& request, const Entry& entry) {
   if (entry.ino == Ino{}) {
     if (request.row().opcode != Opcode::LOOKUP) return refuse_answer(request, "the handler gave no ino");
     request.answer(to_entry_out(entry, default_timeouts(request)));
     return;
   }
-  if (const char* what = defect(entry)) {
+  if (const char* what = defect(request, entry)) {
     refuse_answer(request, what);
     give_back(file_system, request, entry.ino);
   } else if (!request.answer(to_entry_out(entry, default_timeouts(request)))) {
@@ -70,7 +92,7 @@ void answer_entry(FileSystem& file_system, Request& request, const Entry& entry)
 void answer_created(FileSystem& file_system, Request& request, const Created& created) {
   if (created.entry.ino == Ino{}) return refuse_answer(request, "the handler gave no ino");
   bool delivered = false;
-  if (const char* what = defect(created.entry)) {
+  if (const char* what = defect(request, created.entry)) {
     refuse_answer(request, what);
   } else {
     wire::fuse_entry_out entry = to_entry_out(created.entry, default_timeouts(request));
@@ -78,7 +100,9 @@ void answer_created(FileSystem& file_system, Request& request, const Created& cr
     const std::array<::iovec, 2> body = {::iovec{&entry, sizeof entry}, ::iovec{&open, sizeof open}};
     delivered = request.answer(body);
   }
-  if (!delivered) give_back(file_system, request, created.entry.ino);
+  if (delivered) return;
+  release_opened(file_system, request, created.entry.ino, created.opened.handle);
+  give_back(file_system, request, created.entry.ino);
 }
 
 void answer_data(Request& request, const Data& data, std::size_t limit) {

@@ -20,6 +20,12 @@ inline DefaultTimeouts default_timeouts(const Request& request) noexcept {
 /// Takes back a lookup whose answer did not reach the kernel.
 void give_back(FileSystem& file_system, const Request& request, Ino ino) noexcept;
 
+/// Takes back an open file whose answer did not reach the kernel, which will not release it.
+void release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle);
+
+/// Answers GETATTR, SETATTR and STATX.
+void answer_attributes(Request& request, const Attributes& attributes);
+
 /// Answers with a new or found entry, which counts as a lookup if it is delivered.
 void answer_entry(FileSystem& file_system, Request& request, const Entry& entry);
 

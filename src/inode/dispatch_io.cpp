@@ -8,12 +8,7 @@ namespace {
 
 auto open_answer(FileSystem& file_system, Request& request) {
   return [&file_system, &request](const Opened& opened) {
-    if (request.answer(to_open_out(opened))) return;
-    // The kernel does not know of the open file, so it will not release it.
-    const OpenFile& file = open_file(request, static_cast<std::uint64_t>(opened.handle));
-    const bool directory = request.row().opcode == Opcode::OPENDIR;
-    static_cast<void>(directory ? file_system.releasedir(request.context(), request.ino(), file)
-                                : file_system.release(request.context(), request.ino(), file, false));
+    if (!request.answer(to_open_out(opened))) release_opened(file_system, request, request.ino(), opened.handle);
   };
 }
 

@@ -13,6 +13,10 @@ auto entry_answer(FileSystem& file_system, Request& request) {
   return [&file_system, &request](const Entry& entry) { answer_entry(file_system, request, entry); };
 }
 
+auto attributes_answer(Request& request) {
+  return [&request](const Attributes& found) { answer_attributes(request, found); };
+}
+
 // The kernel asks with flags 0 where it used to ask without any.
 std::optional<RenameFlags> to_rename_flags(std::uint32_t bits) {
   RenameFlags flags;
@@ -64,18 +68,14 @@ template <>
 void dispatch<Opcode::GETATTR>(FileSystem& file_system, Request& request) {
   const auto in = Decoder(request.message).arguments<wire::fuse_getattr_in>();
   const OpenFile* file = file_if(request, (in.getattr_flags & wire::getattr_flag::fh) != 0, in.fh);
-  complete(request, file_system.getattr(request.context(), request.ino(), file), [&request](const Attributes& found) {
-    request.answer(to_attr_out(found, request.ino(), default_timeouts(request)));
-  });
+  complete(request, file_system.getattr(request.context(), request.ino(), file), attributes_answer(request));
 }
 
 template <>
 void dispatch<Opcode::STATX>(FileSystem& file_system, Request& request) {
   const auto in = Decoder(request.message).arguments<wire::fuse_statx_in>();
   const OpenFile* file = file_if(request, (in.getattr_flags & wire::getattr_flag::fh) != 0, in.fh);
-  complete(request, file_system.getattr(request.context(), request.ino(), file), [&request](const Attributes& found) {
-    request.answer(to_statx_out(found, request.ino(), default_timeouts(request)));
-  });
+  complete(request, file_system.getattr(request.context(), request.ino(), file), attributes_answer(request));
 }
 
 template <>
@@ -84,10 +84,7 @@ void dispatch<Opcode::SETATTR>(FileSystem& file_system, Request& request) {
   const OpenFile* file = nullptr;
   if ((in.valid & wire::fattr::fh) != 0) file = &open_file(request, in.fh, 0, in.lock_owner);
   const SetAttributes& changes = request.keep(to_set_attributes(in));
-  complete(request, file_system.setattr(request.context(), request.ino(), changes, file),
-           [&request](const Attributes& found) {
-             request.answer(to_attr_out(found, request.ino(), default_timeouts(request)));
-           });
+  complete(request, file_system.setattr(request.context(), request.ino(), changes, file), attributes_answer(request));
 }
 
 template <>

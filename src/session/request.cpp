@@ -106,7 +106,13 @@ bool Request::claim() noexcept { return unanswered_.exchange(0, std::memory_orde
 
 bool Request::answer(std::span<const ::iovec> body) noexcept { return claim() && send(0, body); }
 
-bool Request::fail(const Error& error) noexcept { return claim() && send(error.code(), std::span<const ::iovec>()); }
+bool Request::fail(const Error& error) noexcept {
+  if (row_->reply == wire::ReplyKind::none) {
+    finish();  // whatever went wrong with a FORGET, the kernel does not want to hear of it
+    return false;
+  }
+  return claim() && send(error.code(), std::span<const ::iovec>());
+}
 
 bool Request::send(int error, std::span<const ::iovec> body) noexcept {
   std::size_t size = 0;
@@ -166,6 +172,7 @@ bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_po
   if (now.time_since_epoch() - started < deadline) return false;
   // From here on the object may go on to another message, but a number is never used twice: at most this fails.
   const wire::OperationRow& row = *row_;
+  if (row.reply == wire::ReplyKind::none) return false;
   if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
   base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", row.name, unique);
   counters_->record(row.opcode, true, 0, 0, now.time_since_epoch() - started);
