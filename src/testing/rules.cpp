@@ -84,7 +84,6 @@ Objection check_listing(const std::string& body, bool plus) {
     if (!wire::valid_name(entry.name) || entry.name.size() > 1024) return "a name in it is none";
     if (!entry.entry) continue;
     if (entry.name == "." || entry.name == "..") return "an entry for . or .. counts no lookup and must be empty";
-    if (auto defect = check_node(entry.entry->attributes.mode, entry.entry->attributes.size)) return defect;
   }
   return {};
 }
