@@ -53,7 +53,10 @@ Result<Memory::NodePtr> Memory::directory(Ino ino) const {
 
 Attributes Memory::attributes_of_locked(const Node& node) const {
   Attributes attributes = node.attributes();
-  attributes.timeout = timeout_;
+  // A write may take setuid and setgid away (FUSE_HANDLE_KILLPRIV_V2), and the kernel does not notice:
+  // fuse_perform_write leaves the mode in its cache. So the mode of such files must not be cached.
+  const bool sets_ids = S_ISREG(node.mode) && (node.mode & (S_ISUID | S_ISGID)) != 0;
+  attributes.timeout = sets_ids ? std::chrono::nanoseconds(0) : timeout_;
   return attributes;
 }
 

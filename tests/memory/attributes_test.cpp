@@ -62,6 +62,13 @@ TEST_F(MemoryAttributes, SetuidAndSetgidGoWhenTheKernelSaysSo) {
       << "without group execution, setgid once meant mandatory locking and stays";
 }
 
+TEST_F(MemoryAttributes, ModesThatAWriteMayChangeAreNotCached) {
+  EXPECT_GT(*stat(file(root_ino, "plain", 0755)).timeout, std::chrono::hours(1));
+  EXPECT_EQ(stat(file(root_ino, "setuid", 04755)).timeout, std::chrono::nanoseconds(0));
+  EXPECT_EQ(stat(file(root_ino, "setgid", 02755)).timeout, std::chrono::nanoseconds(0));
+  EXPECT_GT(*stat(directory(root_ino, "shared", 02755)).timeout, std::chrono::hours(1));
+}
+
 TEST_F(MemoryAttributes, CapabilitiesGoWithEveryChangeOfContentOrOwner) {
   const Ino ino = file(root_ino, "file");
   const auto change = [&](int which) {
