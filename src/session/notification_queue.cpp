@@ -1,10 +1,12 @@
 #include "session/notification_queue.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "base/log.hpp"
 #include "transport/wake_signal.hpp"
+#include "wire/capabilities.hpp"
 
 namespace fuselage {
 namespace detail {
@@ -61,8 +63,8 @@ Result<void> NotificationQueue::send(std::span<const ::iovec> parts) noexcept {
   return {};
 }
 
-Result<void> NotificationQueue::submit(const Notification& notification, bool synchronous) {
-  if (auto can = available(notification.row().since); !can) return can;
+Result<void> NotificationQueue::submit(const Notification& notification, bool synchronous, unsigned since) {
+  if (auto can = available(std::max(since, notification.row().since)); !can) return can;
   if (synchronous) return send(notification.iovecs());
   std::vector<std::byte> message = notification.flatten();
   {
@@ -174,9 +176,10 @@ Result<void> check_name(std::string_view name) {
 
 const Error no_session{ENOTCONN, "the session is not ready, or has ended"};
 
-Result<void> submit(const std::weak_ptr<NotificationQueue>& queue, const Notification& notification, bool synchronous) {
+Result<void> submit(const std::weak_ptr<NotificationQueue>& queue, const Notification& notification, bool synchronous,
+                    unsigned since = 0) {
   const auto target = queue.lock();
-  return target ? target->submit(notification, synchronous) : Result<void>(no_session);
+  return target ? target->submit(notification, synchronous, since) : Result<void>(no_session);
 }
 
 }  // namespace
@@ -203,7 +206,9 @@ Result<void> Notifier::inval_entry(Ino parent, std::string_view name) const {
 
 Result<void> Notifier::expire_entry(Ino parent, std::string_view name) const {
   if (auto valid = check_name(name); !valid) return valid;
-  return submit(queue_, Notification::inval_entry(number(parent), name, true), synchronous_);
+  // Older kernels take the flag for padding, and would do more than was asked for.
+  return submit(queue_, Notification::inval_entry(number(parent), name, true), synchronous_,
+                wire::find_capability(wire::Capability::HAS_EXPIRE_ONLY)->since);
 }
 
 Result<void> Notifier::deleted(Ino parent, Ino child, std::string_view name) const {

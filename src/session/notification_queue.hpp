@@ -39,8 +39,8 @@ class NotificationQueue {
   /// Sends what was queued first; false if there is nothing.
   bool send_next() noexcept;
 
-  /// Sends or queues.
-  Result<void> submit(const wire::Notification& notification, bool synchronous);
+  /// Sends or queues. `since`: the protocol minor that it needs, if that is not its kind's.
+  Result<void> submit(const wire::Notification& notification, bool synchronous, unsigned since = 0);
 
   using Retrieved = std::function<void(std::uint64_t offset, Bytes bytes)>;
   Result<void> retrieve(Ino ino, Range range, Retrieved done, bool synchronous);
