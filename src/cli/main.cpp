@@ -48,7 +48,6 @@ void add_mount(CLI::App& tool, MountOrder& order, int& code) {
 int run_tool(int argc, char** argv) {
   CLI::App tool("File systems as ordinary programs", "fuselage");
   tool.set_version_flag("-V,--version", "fuselage " FUSELAGE_VERSION, "Show the version and exit");
-  tool.require_subcommand(1);
   int code = 0;
   MountOrder order;
   add_mount(tool, order, code);
@@ -68,6 +67,8 @@ int run_tool(int argc, char** argv) {
 
   try {
     tool.parse(argc, argv);
+    // Not by require_subcommand, which would speak of a missing command where an unknown one was given.
+    if (tool.get_subcommands().empty()) throw CLI::RequiredError("COMMAND");
   } catch (const CLI::CallForHelp&) {
     const auto used = tool.get_subcommands();
     fmt::print("{}", used.empty() ? tool.help() : used.front()->help("fuselage"));

@@ -1,0 +1,7 @@
+if(TARGET fuselage)
+  fuselage_test(app LABELS mount)
+  target_compile_definitions(app_test PRIVATE FUSELAGE_TOOL="$<TARGET_FILE:fuselage>")
+  add_dependencies(app_test fuselage)
+  find_package(nlohmann_json REQUIRED)
+  target_link_libraries(app_test PRIVATE nlohmann_json::nlohmann_json)
+endif()
