@@ -59,7 +59,11 @@ Finding module() {
 
 Finding device() {
   const base::UniqueFd fd(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
-  if (fd) return {"/dev/fuse", Verdict::ok, "may be opened"};
+  struct stat status {};
+  if (fd && ::fstat(fd.get(), &status) == 0 && S_ISCHR(status.st_mode)) {
+    return {"/dev/fuse", Verdict::ok, "may be opened"};
+  }
+  if (fd) return {"/dev/fuse", Verdict::fail, "is no device", "rm /dev/fuse; modprobe fuse"};
   if (errno == EACCES || errno == EPERM) {
     return {"/dev/fuse", Verdict::fail, "may not be opened by this user", "chmod 666 /dev/fuse, or run as root"};
   }
@@ -238,7 +242,10 @@ std::vector<Finding> examine(bool& possible) {
   const auto append = [&findings](std::vector<Finding> more) {
     findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
+  // fusermount3 opens the device with the rights of its user, so that no way leads around it.
+  const bool device_opens = findings.back().verdict == Verdict::ok;
   append(ways(trial, possible));
+  possible = possible && device_opens;
   append({user_allow_other(), protocol(trial), io_uring(trial), passthrough(trial), request_size(), background()});
   append(leftovers());
   return findings;

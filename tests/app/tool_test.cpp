@@ -102,6 +102,14 @@ TEST_F(ToolTest, DoctorTellsTheProtocolAndLeavesNothing) {
   EXPECT_THAT(protocol, HasSubstr("7."));
 }
 
+TEST_F(ToolTest, DoctorFailsWhereTheDeviceIsMissing) {
+  const auto where = make_directory();
+  std::ofstream(where / "nothing").close();
+  ASSERT_EQ(::mount((where / "nothing").c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), 0);
+  EXPECT_THAT(said(1, {"doctor"}), AllOf(HasSubstr("FAIL  /dev/fuse"), HasSubstr("impossible")));
+  ASSERT_EQ(::umount2("/dev/fuse", MNT_DETACH), 0);
+}
+
 TEST_F(ToolTest, TheDemoShowsTheStepsAndEndsByItselfWithoutATerminal) {
   ::setenv("TMPDIR", directory().c_str(), 1);
   EXPECT_THAT(said(0, {"demo"}), AllOf(HasSubstr("wrote"), HasSubstr("read back"), HasSubstr("renamed"),
