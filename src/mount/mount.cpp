@@ -156,13 +156,16 @@ struct Mount::State {
 
   ~State() {
     if (!ours) return;
-    // Gone or aborted from outside: what sits there now is not for us to judge, the watcher decides in the end.
-    if (is_disconnected(device.get())) return;
+    if (!is_certain()) return;
     device.reset();
     if (auto done = take_off(); !done) {
       base::log(LogLevel::error, "cannot unmount '{}': {}", mountpoint.string(), done.error().message());
     }
   }
+
+  // Gone or aborted from outside: somebody else's mount may sit there by now, with the id and the device number of
+  // ours.
+  bool is_certain() const { return identity.unique != 0 || !is_disconnected(device.get()); }
 
   Result<void> take_off() {
     if (auto done = mounting::unmount_exactly(identity); !done && done.error().code() != ENOENT) return done;
@@ -228,7 +231,7 @@ bool Mount::mounted() const noexcept {
 
 Result<void> Mount::unmount() {
   const std::lock_guard lock(state_->mutex);
-  if (!state_->ours || is_disconnected(state_->device.get())) return {};
+  if (!state_->ours || !state_->is_certain()) return {};
   return state_->take_off();
 }
 
