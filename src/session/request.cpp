@@ -89,8 +89,8 @@ std::vector<SecurityContext> Incoming::security_contexts() const {
 }
 
 void Request::begin(const wire::OperationRow& row, Counters& counters) noexcept {
-  row_ = &row;
-  counters_ = &counters;
+  row_.store(&row, std::memory_order_relaxed);
+  counters_.store(&counters, std::memory_order_relaxed);
   context_.uid = header().uid;
   context_.gid = header().gid;
   context_.pid = static_cast<::pid_t>(header().pid);
@@ -107,7 +107,7 @@ bool Request::claim() noexcept { return unanswered_.exchange(0, std::memory_orde
 bool Request::answer(std::span<const ::iovec> body) noexcept { return claim() && send(0, body); }
 
 bool Request::fail(const Error& error) noexcept {
-  if (row_->reply == wire::ReplyKind::none) {
+  if (row().reply == wire::ReplyKind::none) {
     finish();  // whatever went wrong with a FORGET, the kernel does not want to hear of it
     return false;
   }
@@ -120,7 +120,7 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
   wire::fuse_out_header header = wire::reply_header(this->header().unique, size);
   header.error = -error;
   const std::chrono::nanoseconds took(now() - started_.load(std::memory_order_relaxed));
-  counters_->record(row_->opcode, error != 0, message.payload.size(), size, took);
+  counters_.load(std::memory_order_relaxed)->record(row().opcode, error != 0, message.payload.size(), size, took);
   if (connection_->options().trace) {
     base::log(LogLevel::info, "{} -> {} in {} us",
               wire::describe(message, connection_->agreement().minor, connection_->agreement().flags),
@@ -129,7 +129,7 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
   const int failure = channel->send(*this, header, body);
   // ENOENT: the caller was killed meanwhile. ENODEV: the connection is gone. Both are nobody's mistake.
   if (failure != 0 && failure != ENOENT && failure != ENODEV) {
-    base::log(LogLevel::warning, "{} ino={} unique={}: the kernel refused the answer: {}", row_->name,
+    base::log(LogLevel::warning, "{} ino={} unique={}: the kernel refused the answer: {}", row().name,
               this->header().nodeid, this->header().unique, Error{failure}.message());
     // The caller still waits; an answer without a body is always understood.
     if (error == 0) channel->send(*this, wire::error_header(this->header().unique, EIO), {});
@@ -140,7 +140,7 @@ bool Request::send(int error, std::span<const ::iovec> body) noexcept {
 void Request::finish() noexcept {
   if (!claim()) return;
   const std::chrono::nanoseconds took(now() - started_.load(std::memory_order_relaxed));
-  counters_->record(row_->opcode, false, message.payload.size(), 0, took);
+  counters_.load(std::memory_order_relaxed)->record(row().opcode, false, message.payload.size(), 0, took);
   channel->release(*this);
 }
 
@@ -171,11 +171,11 @@ bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_po
   const std::chrono::nanoseconds started(started_.load(std::memory_order_relaxed));
   if (now.time_since_epoch() - started < deadline) return false;
   // From here on the object may go on to another message, but a number is never used twice: at most this fails.
-  const wire::OperationRow& row = *row_;
-  if (row.reply == wire::ReplyKind::none) return false;
+  const wire::OperationRow& late = row();
+  if (late.reply == wire::ReplyKind::none) return false;
   if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
-  base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", row.name, unique);
-  counters_->record(row.opcode, true, 0, 0, now.time_since_epoch() - started);
+  base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", late.name, unique);
+  counters_.load(std::memory_order_relaxed)->record(late.opcode, true, 0, 0, now.time_since_epoch() - started);
   channel->send(*this, wire::error_header(unique, ETIMEDOUT), {});
   return true;
 }

@@ -26,7 +26,7 @@ class Connection;
 class Incoming : public transport::Slot, private detail::RequestServices {
  public:
   const wire::fuse_in_header& header() const noexcept { return *message.header; }
-  const wire::OperationRow& row() const noexcept { return *row_; }
+  const wire::OperationRow& row() const noexcept { return *row_.load(std::memory_order_relaxed); }
   Ino ino() const noexcept { return Ino{header().nodeid}; }
   const Context& context() const noexcept { return context_; }
   Context& context() noexcept { return context_; }
@@ -59,7 +59,7 @@ class Incoming : public transport::Slot, private detail::RequestServices {
 
   Connection* connection_;
   base::Buffer memory_;
-  const wire::OperationRow* row_ = nullptr;
+  std::atomic<const wire::OperationRow*> row_{nullptr};  // atomic for the threads that look for overdue requests
   Context context_;
 
   // The request that is not answered yet, by its unique number; 0: there is none. Whoever sets it to 0 answers.
@@ -143,7 +143,7 @@ class Request final : public Incoming {
   std::int64_t now() const noexcept;
   bool send(int error, std::span<const ::iovec> body) noexcept;
 
-  Counters* counters_ = nullptr;
+  std::atomic<Counters*> counters_{nullptr};
   std::atomic<bool> queued_{false};
   std::coroutine_handle<> root_;
 };
