@@ -95,10 +95,10 @@ class [[nodiscard]] Result {
   /// The value. Calling it on an error throws `std::bad_variant_access`.
   Value& value() & { return std::get<0>(state_); }
   const Value& value() const& { return std::get<0>(state_); }
-  Value&& value() && { return std::get<0>(std::move(state_)); }
+  Value value() && { return std::get<0>(std::move(state_)); }  // by value: `for (auto& x : f().value())` is no trap
   Value& operator*() & { return value(); }
   const Value& operator*() const& { return value(); }
-  Value&& operator*() && { return std::move(*this).value(); }
+  Value operator*() && { return std::move(*this).value(); }
   Value* operator->() { return &value(); }
   const Value* operator->() const { return &value(); }
 
