@@ -64,10 +64,10 @@ struct Suspended {
     std::suspend_always initial_suspend() const noexcept { return {}; }
     struct GiveBack {
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
-        Request& request = handle.promise().request;
-        handle.destroy();
-        request.connection().recycle(request);
+      void await_suspend(std::coroutine_handle<promise_type> frame) const noexcept {
+        Request& done = frame.promise().request;
+        frame.destroy();
+        done.connection().recycle(done);
       }
       void await_resume() const noexcept {}
     };
