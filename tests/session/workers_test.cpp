@@ -201,7 +201,7 @@ TEST(Stopping, TellsHandlersAndRunGoesOnLater) {
     ASSERT_TRUE(files.wait_for_inside(1));
     EXPECT_EQ(kernel.stop().reason, Ended::Reason::stopped);
     EXPECT_EQ(held.code(), EINTR);
-    EXPECT_TRUE(suspended.answered());
+    EXPECT_TRUE(suspended);
     kernel.resume();
     EXPECT_TRUE(kernel.unlink(root_ino, "x"));
   }
