@@ -47,8 +47,10 @@ int Ledger::receive(const wire::fuse_out_header& header, std::string body) {
     return ENOENT;
   }
   const std::shared_ptr<Exchange> exchange = at->second;
-  if (const int refusal = std::exchange(next_refusal_, 0); refusal != 0) {
-    if (refusal == ENOENT || refusal == ENODEV) {
+  const bool is_lost = next_refusal_ == ENOENT || next_refusal_ == ENODEV;
+  if (next_refusal_ != 0 && (is_lost || header.error == 0)) {
+    const int refusal = std::exchange(next_refusal_, 0);
+    if (is_lost) {
       exchange->done = true;
       exchange->error = refusal;
       waiting_.erase(at);

@@ -191,8 +191,8 @@ class FakeKernel {
   bool run_pending();
   /// Direct mode: lets time pass. Timers and deadlines that fall into it happen in their order.
   void advance(std::chrono::nanoseconds duration);
-  /// Direct mode: the next answer is refused with this errno, as if its caller had been killed (ENOENT) or the mount
-  /// were gone (ENODEV); the request counts as answered then.
+  /// The next answer is refused with this errno. ENOENT and ENODEV: its caller was killed, the mount is gone, and the
+  /// request counts as answered. Others hit the next success, and an error is expected instead. 0: none after all.
   void refuse_next_answer(int code);
 
   /// Stops the session: handlers see that they are interrupted. In socket mode it waits until `run` has returned.
