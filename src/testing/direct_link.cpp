@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <deque>
 
 #include "base/log.hpp"
@@ -178,7 +177,7 @@ class DirectLink final : public Link {
  private:
   // Puts the message where a transport would.
   bool place(transport::Slot& slot, Bytes message) {
-    std::memcpy(slot.buffer.data(), message.data(), message.size());
+    std::copy(message.begin(), message.end(), slot.buffer.begin());
     const std::span<std::byte> whole = slot.buffer.first(message.size());
     auto split = wire::split(whole);
     if (!split) {

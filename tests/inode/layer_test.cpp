@@ -66,7 +66,7 @@ TEST(Layers, ImplementWhatTheyAndTheInnerOneDo) {
 TEST(Layers, Stack) {
   Recorder recorder;
   Upper lower(recorder);
-  Upper upper(lower);
+  Upper upper{FileSystemRef(lower)};  // by itself, `lower` would be something to copy
   ReadOnly top(upper);
   FakeKernel kernel(top, strict());
   EXPECT_EQ(kernel.lookup(root_ino, "name")->ino, Recorder::entry().ino);
