@@ -6,6 +6,8 @@
 //   Reply<Data> read(const Context& context, Ino, const OpenFile&, Range range) override {
 //     co_return co_await run_blocking(context, [this, range] { return fetch(range); });
 //   }
+//
+// Give the result a name before you test it: g++ 12 makes code of `if (!co_await sleep_for(...))` that ends there.
 #pragma once
 
 #include <chrono>

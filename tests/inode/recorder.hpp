@@ -332,7 +332,7 @@ class Recorder : public FileSystem {
   // What the arguments refer to is looked at after the wait.
   template <class T, class Record>
   Reply<T> later(const Context& context, Record record, T value) {
-    // In a template g++ 12 does not suspend in `if (!co_await ...)`.
+    // g++ 12 does not suspend in `if (!co_await ...)`.
     const Result<void> slept = co_await sleep_for(context, std::chrono::seconds(1));
     if (!slept) co_return slept.error();
     last = record();
@@ -340,7 +340,7 @@ class Recorder : public FileSystem {
   }
   template <class Record>
   Reply<void> later(const Context& context, Record record) {
-    // In a template g++ 12 does not suspend in `if (!co_await ...)`.
+    // g++ 12 does not suspend in `if (!co_await ...)`.
     const Result<void> slept = co_await sleep_for(context, std::chrono::seconds(1));
     if (!slept) co_return slept.error();
     last = record();

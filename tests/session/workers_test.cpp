@@ -63,6 +63,7 @@ class Blocking : public FileSystem {
     changed_.notify_all();
     changed_.wait(lock, [&] { return open_.contains(ino); });
     --inside_;
+    changed_.notify_all();
     return std::string("done");
   }
 
