@@ -413,7 +413,8 @@ class FileSystem {
     return forward(&FileSystem::fallocate, context, ino, file, mode, offset, length);
   }
 
-  /// Asked when: lseek(2) with SEEK_DATA or SEEK_HOLE.
+  /// Asked when: lseek(2) with SEEK_DATA or SEEK_HOLE; never with the writeback cache, where the kernel may know of
+  ///   data that has not been written yet.
   /// Answer: the offset found.
   /// Errors: ENXIO (nothing from there on).
   /// If not overridden: the whole file is data, and the kernel stops asking.

@@ -183,6 +183,12 @@ void Connection::serve_init(Request& request) noexcept try {
     return;
   }
   const wire::fuse_init_out out = agree(negotiation, options_, agreement_);
+  if (wire::has(agreement_.flags, wire::Capability::WRITEBACK_CACHE)) {
+    // The kernel asks without writing back first (fuse_lseek), so the file system would answer for an older, perhaps
+    // shorter file. Without an answer the kernel takes the whole file for data.
+    constexpr auto lseek = std::uint64_t{1} << static_cast<unsigned>(Opcode::LSEEK);
+    implemented_ = OperationSet(implemented_.bits() & ~lseek);
+  }
   notifications_->begin(agreement_.minor);
   state_.store(State::ready, std::memory_order_release);
   const ::iovec part{const_cast<wire::fuse_init_out*>(&out), wire::init_out_size(agreement_.minor)};

@@ -112,7 +112,7 @@ class Connection {
   Handler& handler_;
   transport::Channel& channel_;
   const SessionOptions options_;
-  const OperationSet implemented_;
+  OperationSet implemented_;  // constant once the state is `ready`
   Executor* executor_ = nullptr;
   Agreement agreement_;
   std::atomic<State> state_{State::fresh};

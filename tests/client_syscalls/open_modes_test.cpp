@@ -299,6 +299,13 @@ TEST_F(Writeback, keeps_sizes_times_and_appends_right) {
   });
 }
 
+TEST_F(Writeback, finds_data_and_holes_in_what_is_not_written_yet) {
+  const UniqueFd fd = open_file(path("file"), O_RDWR | O_CREAT);
+  ASSERT_EQ(::pwrite(fd.get(), "x", 1, 100'000), 1);
+  EXPECT_EQ(::lseek(fd.get(), 50'000, SEEK_DATA), 50'000);
+  EXPECT_EQ(::lseek(fd.get(), 50'000, SEEK_HOLE), 100'001);
+}
+
 TEST_F(Writeback, loses_nothing_at_unmount) {
   const auto where = path("file");
   std::thread([&] { write_file(where, std::string(1 << 20, 'w')); }).join();
