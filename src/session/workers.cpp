@@ -380,8 +380,14 @@ void Workers::finish_suspended() {
         task.coroutine.resume();
         continue;
       }
-      // It was queued and never begun: the next `run`, or the end of the connection, must not find it lost.
-      if (task.request->dequeue()) task.request->fail(Error{EINTR});
+      // It was queued and never begun. A question is asked again if it matters; what FORGET says is said only once.
+      if (task.request->dequeue()) {
+        if (task.request->row().reply == wire::ReplyKind::none) {
+          connection_.serve(*task.request);
+        } else {
+          task.request->fail(Error{EINTR});
+        }
+      }
       task.request->reset();
       connection_.recycle(*task.request);
     }

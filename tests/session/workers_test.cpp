@@ -44,6 +44,10 @@ class Blocking : public FileSystem {
     if (!passed) return Error{EINTR};
     return Data::borrow("through");
   }
+  void forget(Ino, std::uint64_t count) override { forgotten += count; }
+  Reply<Entry> lookup(const Context&, Ino, std::string_view) override {
+    return Entry{.ino = Ino{2}, .attributes = Attributes::file(1)};
+  }
   Reply<void> unlink(const Context&, Ino, std::string_view) override {
     note_thread();
     return {};
@@ -66,6 +70,8 @@ class Blocking : public FileSystem {
     changed_.notify_all();
     return std::string("done");
   }
+
+  std::atomic<std::uint64_t> forgotten{0};
 
   void let_through(Ino ino) {
     const std::lock_guard lock(mutex_);
@@ -206,6 +212,19 @@ TEST(Stopping, TellsHandlersAndRunGoesOnLater) {
     kernel.resume();
     EXPECT_TRUE(kernel.unlink(root_ino, "x"));
   }
+}
+
+TEST(Stopping, HandsOnWhatWasForgottenWhileEverybodyWasHeldUp) {
+  Blocking files;
+  FakeKernel kernel(files, with_threads(1));
+  ASSERT_TRUE(kernel.lookup(root_ino, "x"));
+  const auto held = kernel.read(Ino{2}, {}, {0, 100});
+  ASSERT_TRUE(files.wait_for_inside(1));
+  kernel.forget(Ino{2}, 1);
+  std::this_thread::sleep_for(milliseconds(50));  // the stand-in takes over and queues it
+  EXPECT_EQ(files.forgotten.load(), 0u);
+  EXPECT_EQ(kernel.stop().reason, Ended::Reason::stopped);
+  EXPECT_EQ(files.forgotten.load(), 1u);
 }
 
 TEST(Stopping, UnderLoadLosesNothing) {
