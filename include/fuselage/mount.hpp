@@ -93,10 +93,10 @@ class Mount {
   bool mounted() const noexcept;
 
   /// Unmounts; busy or not, it leaves the name space at once (MNT_DETACH) and the connection ends with its last user.
-  /// Does nothing the second time, and nothing when it was unmounted from outside: what sits there by now is left alone.
-  /// A mount that was aborted from outside is dead but still there, and is taken off (before Linux 6.8, where it cannot
-  /// be told from a later one, only by `auto_unmount`). Fails with EBUSY when another file system was mounted over it,
-  /// with EPERM when not permitted.
+  /// Does nothing the second time, and nothing when it was unmounted from outside: what sits there by now is left
+  /// alone. A mount that was aborted from outside is dead but still there, and is taken off (before Linux 6.8, where it
+  /// cannot be told from a later one, only by `auto_unmount`). Fails with EBUSY when another file system was mounted
+  /// over it, with EPERM when not permitted.
   Result<void> unmount();
 
   /// Leaves it mounted when this ends (and dead, once the last copy of the device is closed); ends `auto_unmount`.
