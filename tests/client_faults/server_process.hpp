@@ -39,6 +39,8 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess() {
+    // What has ended still has to unmount.
+    if (has_ended_ && pid_ > 0) exit_status();
     kill();
     ::close(pipe_);
   }
@@ -48,7 +50,9 @@ class ServerProcess {
   /// What `Ended::to_string` said; "" if it does not end within `limit`, or died.
   std::string ended(std::chrono::milliseconds limit = std::chrono::seconds(10)) {
     ::pollfd wait{pipe_, POLLIN, 0};
-    return ::poll(&wait, 1, static_cast<int>(limit.count())) == 1 ? read_line() : "";
+    const std::string line = ::poll(&wait, 1, static_cast<int>(limit.count())) == 1 ? read_line() : "";
+    has_ended_ = has_ended_ || !line.empty();
+    return line;
   }
 
   /// Waits for the process; its exit status, or minus the signal that killed it.
@@ -92,6 +96,7 @@ class ServerProcess {
 
   pid_t pid_ = 0;
   int pipe_ = -1;
+  bool has_ended_ = false;
 };
 
 }  // namespace fuselage::test
