@@ -11,7 +11,7 @@ endif()
 # fuselage_program(TARGET SOURCE...): a program that has the library, the file systems and fmt at hand.
 function(fuselage_program target)
   add_executable(${target} ${ARGN})
-  target_link_libraries(${target} PRIVATE fuselage-static fmt::fmt-header-only)
+  target_link_libraries(${target} PRIVATE fuselage-static fuselage-fmt)
   if(TARGET fuselage-filesystems)
     target_link_libraries(${target} PRIVATE fuselage-filesystems)
   endif()
