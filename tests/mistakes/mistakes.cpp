@@ -1,5 +1,6 @@
 // A file system that compiles, and with MISTAKE defined one that must not: suite.cmake has the compiler's words.
 #include <fuselage/file_system.hpp>
+#include <fuselage/llfuse.hpp>
 
 using namespace fuselage;
 
@@ -18,6 +19,16 @@ class Files : public FileSystem {
   Reply<void> unlink(const Context&, Ino, std::string_view) override { return 5; }
 #endif
 };
+
+// Any class will do for llfuse::init.
+struct Duck {
+#if MISTAKE == 6  // the right name, other arguments
+  std::string read(std::string_view) { return {}; }
+#else
+  std::string read(std::uint64_t, std::uint64_t, std::size_t) { return {}; }
+#endif
+};
+void mount(Duck& duck) { llfuse::init(duck, "/mnt"); }
 
 int main() {
   Files files;

@@ -31,8 +31,8 @@ PICTURE = {
     "cli": "base mount session inode path app filesystems",
     "capi": "base mount session inode path",
     "llfuse": "base mount session inode path",
-    "python": "base mount session inode path",
-    "examples": "base mount session inode path app",
+    "python": "base mount session inode path llfuse",
+    "examples": "base mount session inode path app llfuse",
 }
 
 # These see of other modules what is installed, not what is in src.

@@ -1,0 +1,5 @@
+fuselage_test(llfuse LABELS mount)
+if(TARGET example-llfuse_hello)
+  add_dependencies(llfuse_test example-llfuse_hello)
+  target_compile_definitions(llfuse_test PRIVATE EXAMPLES="${PROJECT_BINARY_DIR}/examples")
+endif()
