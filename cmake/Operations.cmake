@@ -24,6 +24,7 @@ if(NOT handlers)
 endif()
 
 set(terms "")
+set(constants "")
 foreach(handler IN LISTS handlers)
   list(LENGTH bits_of_${handler} opcodes)
   set(mask "${bits_of_${handler}}")
@@ -31,7 +32,10 @@ foreach(handler IN LISTS handlers)
     list(JOIN bits_of_${handler} ") | (" mask)
     set(mask "(${mask})")
   endif()
-  string(APPEND terms " |\n         if_overridden(${mask}, &FileSystem::${handler}, &T::${handler})")
+  string(APPEND terms "  if constexpr (requires { &FileSystem::${handler}; }) {
+    set = set | if_overridden(${mask}, &FileSystem::${handler}, &T::${handler});
+  }\n")
+  string(APPEND constants "inline constexpr OperationSet ${handler}{${mask}};\n")
 endforeach()
 
 file(CONFIGURE OUTPUT ${FUSELAGE_GENERATED_INCLUDE}/fuselage/detail/operations.hpp @ONLY CONTENT
@@ -46,12 +50,20 @@ file(CONFIGURE OUTPUT ${FUSELAGE_GENERATED_INCLUDE}/fuselage/detail/operations.h
 namespace fuselage::detail {
 
 /// The operations whose member functions `T`, or a class between it and `FileSystem`, declares (bit N is opcode N).
+/// `FileSystem` is any class that declares operations; those that it does not have, nobody overrides.
 template <class T, class FileSystem>
 constexpr OperationSet overridden() noexcept {
-  return OperationSet()@terms@;
+  OperationSet set;
+@terms@  return set;
 }
 
 }  // namespace fuselage::detail
+
+/// Each operation as a set of its own, for file systems that know at run time what they have.
+namespace fuselage::operations {
+
+@constants@
+}  // namespace fuselage::operations
 ")
 
 file(GLOB capability_table CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/wire/capabilities.def)

@@ -29,6 +29,7 @@ class RequestServices {
   virtual bool interrupted() const noexcept = 0;
   virtual std::stop_token stop_token() = 0;
   virtual std::span<std::byte> reply_buffer(std::size_t size) = 0;
+  virtual std::span<std::byte> memory(std::size_t size) = 0;  ///< For any value, as long as the request lives.
   virtual std::vector<::gid_t> supplementary_groups() const = 0;
   virtual std::vector<SecurityContext> security_contexts() const = 0;
 

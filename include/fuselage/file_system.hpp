@@ -26,6 +26,7 @@
 #include <fuselage/reply.hpp>
 #include <fuselage/requests.hpp>
 #include <fuselage/types.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -512,12 +513,25 @@ class FileSystemRef {
   FileSystemRef(T& file_system) noexcept  // NOLINT: a file system is what is referred to
       : file_system_(&file_system), operations_(operations_of<T>() | file_system.FileSystem::inner_operations_) {}
 
+  /// From what is a file system of another kind, for which `as_file_system` is declared beside it.
+  template <class T>
+  requires(!std::derived_from<T, FileSystem> &&
+           requires(T & t) {
+             { as_file_system(t) } -> std::same_as<FileSystemRef>;
+           }) FileSystemRef(T& other)  // NOLINT: a file system is what is referred to
+      : FileSystemRef(as_file_system(other)) {}
+
+  /// One that implements `operations` and goes with the last copy of this.
+  FileSystemRef(std::shared_ptr<FileSystem> owned, OperationSet operations) noexcept
+      : file_system_(owned.get()), operations_(operations), owned_(std::move(owned)) {}
+
   FileSystem& file_system() const noexcept { return *file_system_; }
   OperationSet operations() const noexcept { return operations_; }
 
  private:
   FileSystem* file_system_;
   OperationSet operations_;
+  std::shared_ptr<FileSystem> owned_;
 };
 
 inline FileSystem::FileSystem(const FileSystemRef& inner) noexcept

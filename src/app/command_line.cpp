@@ -21,13 +21,6 @@ struct Letters {
   bool single_thread = false;
 };
 
-// The one operation whose presence decides about default_permissions.
-struct AccessOnly : FileSystem {
-  Reply<void> access(const Context& context, Ino ino, int mask) override {
-    return FileSystem::access(context, ino, mask);
-  }
-};
-
 // What belongs to the program as a whole.
 void add_program_options(OptionSet& table, Order& order) {
   const auto refuse = [&order] {
@@ -125,7 +118,7 @@ std::variant<Order, int> read_command_line(int argc, char** argv, const RunDefau
 }
 
 bool checks_access(const FileSystemRef& file_system) {
-  return file_system.operations().contains_any(operations_of<AccessOnly>());
+  return file_system.operations().contains_any(operations::access);
 }
 
 std::string program_name(const char* argv0) {

@@ -163,6 +163,8 @@ SetAttributes to_set_attributes(const wire::fuse_setattr_in& in) noexcept {
   if (has(wire::fattr::mtime)) {
     changes.mtime = has(wire::fattr::mtime_now) ? Timestamp::now() : to_timestamp(in.mtime, in.mtimensec);
   }
+  changes.atime_now = changes.atime && has(wire::fattr::atime_now);
+  changes.mtime_now = changes.mtime && has(wire::fattr::mtime_now);
   if (has(wire::fattr::ctime)) changes.ctime = to_timestamp(in.ctime, in.ctimensec);
   changes.kill_suidgid = has(wire::fattr::kill_suidgid);
   return changes;

@@ -44,12 +44,11 @@ constexpr auto functions_of_rows = functions_of(std::make_index_sequence<wire::o
 
 }  // namespace
 
-Dispatcher::Dispatcher(const FileSystemRef& file_system) noexcept
-    : file_system_(file_system.file_system()), operations_(file_system.operations()) {
+Dispatcher::Dispatcher(const FileSystemRef& file_system) noexcept : file_system_(file_system) {
   functions = functions_of_rows;
 }
 
-void Dispatcher::destroy() noexcept try { file_system_.destroy(); } catch (...) {
+void Dispatcher::destroy() noexcept try { file_system().destroy(); } catch (...) {
   base::log(LogLevel::error, "destroy threw: {}", error_of_current_exception().message());
 }
 

@@ -13,15 +13,14 @@ class Dispatcher final : public session::Handler {
   /// `file_system` must outlive the dispatcher.
   explicit Dispatcher(const FileSystemRef& file_system) noexcept;
 
-  OperationSet implemented() const noexcept override { return operations_; }
-  Result<void> init(Negotiation& negotiation) override { return file_system_.init(negotiation); }
+  OperationSet implemented() const noexcept override { return file_system_.operations(); }
+  Result<void> init(Negotiation& negotiation) override { return file_system().init(negotiation); }
   void destroy() noexcept override;
 
-  FileSystem& file_system() const noexcept { return file_system_; }
+  FileSystem& file_system() const noexcept { return file_system_.file_system(); }
 
  private:
-  FileSystem& file_system_;
-  OperationSet operations_;
+  FileSystemRef file_system_;
 };
 
 }  // namespace fuselage::inode

@@ -56,6 +56,17 @@ std::span<std::byte> Incoming::reply_buffer(std::size_t size) {
   return large_reply_.bytes().first(size);
 }
 
+std::span<std::byte> Incoming::memory(std::size_t size) {
+  constexpr std::size_t alignment = alignof(std::max_align_t);
+  const std::size_t at = (kept_ + alignment - 1) / alignment * alignment;
+  if (size > sizeof(arena_) || at + size > sizeof(arena_) - reserved_) {
+    long_kept_.push_back(std::make_unique<std::byte[]>(size));
+    return {long_kept_.back().get(), size};
+  }
+  kept_ = at + size;
+  return {arena_ + at, size};
+}
+
 bool Incoming::interrupted() const noexcept {
   return interrupted_.load(std::memory_order_acquire) == header().unique || connection_->stopping();
 }
@@ -199,6 +210,7 @@ void Request::reset() noexcept {
     stop_source_.reset();
   }
   kept_ = 0;
+  long_kept_.clear();
   suspended_mark = nullptr;
 }
 

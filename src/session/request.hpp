@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <fuselage/context.hpp>
 #include <fuselage/result.hpp>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "base/buffer.hpp"
 #include "session/counters.hpp"
@@ -41,13 +43,16 @@ class Incoming : public transport::Slot, private detail::RequestServices {
   T& keep(const T& value) noexcept {
     static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= alignof(std::max_align_t));
     const std::size_t at = (kept_ + alignof(T) - 1) / alignof(T) * alignof(T);
-    static_assert(sizeof(T) + alignof(T) <= sizeof(arena_) / 4, "make the arena larger");
+    static_assert(sizeof(T) + alignof(T) <= reserved_ / 4, "make the arena larger");
     kept_ = at + sizeof(T);
     return *new (arena_ + at) T(value);
   }
 
   /// Memory for an answer of up to `size` bytes.
   std::span<std::byte> reply_buffer(std::size_t size) override;
+
+  /// Memory that lives as long as the request, aligned for any value.
+  std::span<std::byte> memory(std::size_t size) override;
 
  protected:
   Incoming(Connection& connection, std::size_t slot_size);
@@ -72,9 +77,11 @@ class Incoming : public transport::Slot, private detail::RequestServices {
   std::optional<std::stop_source> stop_source_;  // guarded by stop_mutex_
   std::atomic<bool> has_stop_source_{false};
 
-  base::Buffer large_reply_;  // where the slot has no room for an answer
+  base::Buffer large_reply_;                      // where the slot has no room for an answer
+  static constexpr std::size_t reserved_ = 1024;  // of the arena, for `keep`
   std::size_t kept_ = 0;
-  alignas(std::max_align_t) std::byte arena_[1024];
+  alignas(std::max_align_t) std::byte arena_[2048];
+  std::vector<std::unique_ptr<std::byte[]>> long_kept_;  // what found no room in the arena
 
   friend class Request;
 };
