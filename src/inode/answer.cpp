@@ -50,6 +50,12 @@ void answer_bytes(Request& request, Bytes bytes) {
   request.answer(std::span(&part, bytes.empty() ? 0u : 1u));
 }
 
+Reply<void> take_back(FileSystem& file_system, Request& request, Ino ino, Handle handle) {
+  const Result<void> released = co_await release_opened(file_system, request, ino, handle);
+  give_back(file_system, request, ino);
+  co_return released;
+}
+
 }  // namespace
 
 void give_back(FileSystem& file_system, const Request& request, Ino ino) noexcept try {
@@ -58,11 +64,11 @@ void give_back(FileSystem& file_system, const Request& request, Ino ino) noexcep
   base::log(LogLevel::error, "{}: forget threw: {}", request.row().name, error_of_current_exception().message());
 }
 
-void release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle) {
+Reply<void> release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle) {
   const OpenFile& file = open_file(request, static_cast<std::uint64_t>(handle));
   const bool directory = request.row().opcode == Opcode::OPENDIR;
-  static_cast<void>(directory ? file_system.releasedir(request.context(), ino, file)
-                              : file_system.release(request.context(), ino, file, false));
+  return directory ? file_system.releasedir(request.context(), ino, file)
+                   : file_system.release(request.context(), ino, file, false);
 }
 
 void answer_attributes(Request& request, const Attributes& attributes) {
@@ -89,8 +95,8 @@ void answer_entry(FileSystem& file_system, Request& request, const Entry& entry)
   }
 }
 
-void answer_created(FileSystem& file_system, Request& request, const Created& created) {
-  if (created.entry.ino == Ino{}) return refuse_answer(request, "the handler gave no ino");
+Reply<void> answer_created(FileSystem& file_system, Request& request, const Created& created) {
+  if (created.entry.ino == Ino{}) return refuse_answer(request, "the handler gave no ino"), Reply<void>();
   bool delivered = false;
   if (const char* what = defect(request, created.entry)) {
     refuse_answer(request, what);
@@ -100,9 +106,8 @@ void answer_created(FileSystem& file_system, Request& request, const Created& cr
     const std::array<::iovec, 2> body = {::iovec{&entry, sizeof entry}, ::iovec{&open, sizeof open}};
     delivered = request.answer(body);
   }
-  if (delivered) return;
-  release_opened(file_system, request, created.entry.ino, created.opened.handle);
-  give_back(file_system, request, created.entry.ino);
+  if (delivered) return {};
+  return take_back(file_system, request, created.entry.ino, created.opened.handle);
 }
 
 void answer_data(Request& request, const Data& data, std::size_t limit) {

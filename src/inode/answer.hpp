@@ -21,7 +21,7 @@ inline DefaultTimeouts default_timeouts(const Request& request) noexcept {
 void give_back(FileSystem& file_system, const Request& request, Ino ino) noexcept;
 
 /// Takes back an open file whose answer did not reach the kernel, which will not release it.
-void release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle);
+Reply<void> release_opened(FileSystem& file_system, Request& request, Ino ino, Handle handle);
 
 /// Answers GETATTR, SETATTR and STATX.
 void answer_attributes(Request& request, const Attributes& attributes);
@@ -29,8 +29,8 @@ void answer_attributes(Request& request, const Attributes& attributes);
 /// Answers with a new or found entry, which counts as a lookup if it is delivered.
 void answer_entry(FileSystem& file_system, Request& request, const Entry& entry);
 
-/// Answers `create` and `tmpfile`.
-void answer_created(FileSystem& file_system, Request& request, const Created& created);
+/// Answers `create` and `tmpfile`; what it returns takes back what was not delivered.
+Reply<void> answer_created(FileSystem& file_system, Request& request, const Created& created);
 
 /// Answers with bytes, at most `limit` of them.
 void answer_data(Request& request, const Data& data, std::size_t limit);

@@ -79,34 +79,61 @@ struct Suspended {
   std::coroutine_handle<promise_type> handle;
 };
 
+// What `Answer` is called with for a T.
 template <class T, class Answer>
-void answer_with(Request& request, Result<T> result, Answer& answer) {
+struct Called {
+  using Result = std::invoke_result_t<Answer&, T&>;
+};
+template <class Answer>
+struct Called<void, Answer> {
+  using Result = std::invoke_result_t<Answer&>;
+};
+
+// Nothing, or a Reply<void>: what there is to do after the answer.
+template <class T, class Answer>
+using Rest = typename Called<T, Answer>::Result;
+
+template <class T, class Answer>
+Rest<T, Answer> answer_with(Request& request, Result<T> result, Answer& answer) {
   if (!result) {
     fail(request, result.error());
-  } else if constexpr (std::is_void_v<T>) {
-    answer();
+    return Rest<T, Answer>();
+  }
+  if constexpr (std::is_void_v<T>) {
+    return answer();
   } else {
-    answer(*result);
+    return answer(*result);
   }
 }
 
 template <class T, class Answer>
 Suspended answer_later(Request& request, Reply<T> reply, Answer answer) {
-  answer_with<T>(request, co_await reply, answer);
+  if constexpr (std::is_void_v<Rest<T, Answer>>) {
+    answer_with<T>(request, co_await reply, answer);
+  } else {
+    static_cast<void>(co_await answer_with<T>(request, co_await reply, answer));
+  }
+}
+
+inline Suspended finish_later(Request& /*request*/, Reply<void> rest) { static_cast<void>(co_await rest); }
+
+inline void start(Request& request, Suspended suspended) {
+  request.suspend(suspended.handle);
+  suspended.handle.resume();
 }
 
 }  // namespace detail
 
-/// Answers `request` with what `reply` gives, now or when it is there. `answer(value)` is called for values only.
+/// Answers `request` with what `reply` gives, now or when it is there. `answer(value)` is called for values only; it
+/// may return a Reply<void> with what is left to do, for which the request stays.
 template <class T, class Answer>
 void complete(Request& request, Reply<T> reply, Answer answer) {
-  if (reply.ready()) {
+  if (!reply.ready()) return detail::start(request, detail::answer_later(request, std::move(reply), std::move(answer)));
+  if constexpr (std::is_void_v<detail::Rest<T, Answer>>) {
     detail::answer_with<T>(request, reply.take(), answer);
-    return;
+  } else if (Reply<void> rest = detail::answer_with<T>(request, reply.take(), answer); !rest.ready()) {
+    detail::start(request, detail::finish_later(request, std::move(rest)));
   }
-  const auto suspended = detail::answer_later(request, std::move(reply), std::move(answer)).handle;
-  request.suspend(suspended);
-  suspended.resume();
 }
 
 /// The same for operations that answer with nothing.

@@ -7,8 +7,9 @@ namespace fuselage::inode {
 namespace {
 
 auto open_answer(FileSystem& file_system, Request& request) {
-  return [&file_system, &request](const Opened& opened) {
-    if (!request.answer(to_open_out(opened))) release_opened(file_system, request, request.ino(), opened.handle);
+  return [&file_system, &request](const Opened& opened) -> Reply<void> {
+    if (request.answer(to_open_out(opened))) return {};
+    return release_opened(file_system, request, request.ino(), opened.handle);
   };
 }
 
@@ -52,7 +53,7 @@ void dispatch<Opcode::CREATE>(FileSystem& file_system, Request& request) {
   if (!name) return refuse_malformed(request);
   complete(request,
            file_system.create(request.context(), request.ino(), *name, in.mode, OpenFlags{static_cast<int>(in.flags)}),
-           [&file_system, &request](const Created& created) { answer_created(file_system, request, created); });
+           [&file_system, &request](const Created& created) { return answer_created(file_system, request, created); });
 }
 
 template <>
@@ -60,7 +61,7 @@ void dispatch<Opcode::TMPFILE>(FileSystem& file_system, Request& request) {
   const auto in = Decoder(request.message).arguments<wire::fuse_create_in>();
   complete(request,
            file_system.tmpfile(request.context(), request.ino(), in.mode, OpenFlags{static_cast<int>(in.flags)}),
-           [&file_system, &request](const Created& created) { answer_created(file_system, request, created); });
+           [&file_system, &request](const Created& created) { return answer_created(file_system, request, created); });
 }
 
 template <>

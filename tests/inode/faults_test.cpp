@@ -243,6 +243,25 @@ TEST(NonsenseAnswers, EntriesTheKernelWouldRefuseAreAnsweredEioAndGivenBack) {
   EXPECT_TRUE(log.has({"LOOKUP", "without a file type"}));
 }
 
+// It has to be run by somebody: the kernel will not send RELEASE for what it never got.
+TEST(NonsenseAnswers, AReleaseThatIsACoroutineRunsForAFileThatWasNotDelivered) {
+  class Later : public Liar {
+   public:
+    Reply<void> release(const Context&, Ino, const OpenFile&, bool) override {
+      ++released;
+      EXPECT_EQ(forgotten, 0u);
+      co_return Result<void>();
+    }
+  };
+  test::LogLines log;
+  Later later;
+  FakeKernel kernel(later, strict());
+  later.entry.attributes.mode = 0644;
+  EXPECT_EQ(kernel.create(root_ino, "typeless", 0644, 0).code(), EIO);
+  EXPECT_EQ(later.released, 1);
+  EXPECT_EQ(later.forgotten, 1u);
+}
+
 TEST(NonsenseAnswers, EntriesWithoutAnInoAreNegativeInLookupAndEioElsewhere) {
   test::LogLines log;
   Liar liar;
