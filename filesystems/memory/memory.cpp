@@ -15,7 +15,7 @@ std::uint64_t Options::half_of_ram() noexcept {
 
 void Options::add_to(OptionSet& options) {
   options.bytes("size", &size, "capacity; 0: no limit (half of the memory)")
-      .bytes("inodes", &inodes, "how many files and directories; 0: no limit (one for each page of size)")
+      .value("inodes", &inodes, "how many files and directories; 0: no limit (one for each page of size)")
       .octal("mode", &mode, "permissions of the root directory (755)")
       .value("uid", &uid, "owner of the root directory")
       .value("gid", &gid, "group of the root directory");

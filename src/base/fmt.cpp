@@ -1,5 +1,5 @@
-// What {fmt} has that is no template, compiled once: with its header-only form in every source file, building all of the
-// project takes three times as long.
+// What {fmt} has that is no template, compiled once: with its header-only form in every source file, building all of
+// the project takes three times as long.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
