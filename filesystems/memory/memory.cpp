@@ -71,12 +71,17 @@ Entry Memory::entry_of(const Node& node) const {
 
 Reply<Entry> Memory::lookup(const Context&, Ino parent, std::string_view name) {
   if (name.size() > max_name) return Error{ENAMETOOLONG};
+  if (name == ".") {
+    // For file handles of what the kernel forgot, files as well as directories (fuse_get_dentry).
+    const NodePtr node = nodes_.reference(parent);
+    if (node == nullptr) return Error{ESTALE};
+    return entry_of(*node);
+  }
   auto directory = this->directory(parent);
   if (!directory) return directory.error();
   NodePtr node;
-  if (name == "." || name == "..") {
-    // Asked by NFS servers, for handles of directories that the kernel forgot.
-    node = nodes_.reference(name == "." ? parent : (*directory)->parent.load());
+  if (name == "..") {
+    node = nodes_.reference((*directory)->parent.load());
     if (node == nullptr) return Error{ESTALE};
   } else {
     // Under the directory's lock, for a node that has a name cannot be on its way out.

@@ -56,7 +56,8 @@ class FileSystem {
   }
 
   /// Asked when: the kernel walks a path and does not know `name` (or no longer).
-  /// Arguments: `parent` a directory; `name` one component, any bytes but slash and NUL.
+  /// Arguments: `parent` a directory; `name` one component, any bytes but slash and NUL. With `export_support` also "."
+  ///   of any node, and "..", when a file handle names one that the kernel has forgotten.
   /// Answer: the entry; it counts as one lookup of its ino until `forget` gives it back.
   /// Errors: ENOENT (or `Entry::negative`); ENAMETOOLONG.
   /// If not overridden: every name is ENOSYS: nothing but the root can be reached.

@@ -59,6 +59,9 @@ TEST_F(MemoryNames, DotsLeadToTheDirectoryAndItsParent) {
   const Ino inner = directory(outer, "inner");
   EXPECT_EQ(find(inner, "."), inner);
   EXPECT_EQ(find(inner, ".."), outer);
+  const Ino leaf = file(inner, "leaf");
+  EXPECT_EQ(find(leaf, "."), leaf);
+  EXPECT_EQ(unlink(inner, "leaf"), 0);
   EXPECT_EQ(find(root_ino, ".."), root_ino);
   EXPECT_EQ(rename(outer, "inner", root_ino, "moved"), 0);
   EXPECT_EQ(find(inner, ".."), root_ino);
