@@ -1,0 +1,1 @@
+fuselage_test(round_trips LABELS mount)
