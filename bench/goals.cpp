@@ -1,0 +1,99 @@
+#include "goals.hpp"
+
+#include <fmt/format.h>
+
+namespace bench {
+namespace {
+
+constexpr std::string_view peer = "libfuse3-low-mt";  // libfuse's own default loop
+
+// One goal: a quotient of two numbers with a limit.
+class Table {
+ public:
+  explicit Table(const Results& results) : results_(results) {}
+
+  using Value = double (Series::*)() const;
+  struct Place {
+    std::string_view subject;
+    std::string_view metric;
+  };
+
+  /// `over` divided by `under` shall be at most `limit`.
+  void at_most(double limit, std::string text, Mode mode, Value value, Place over, Place under) {
+    add(std::move(text), mode, value, over, under, [limit](double quotient) { return quotient <= limit; });
+  }
+  /// ... at least `limit`.
+  void at_least(double limit, std::string text, Mode mode, Value value, Place over, Place under) {
+    add(std::move(text), mode, value, over, under, [limit](double quotient) { return quotient >= limit; });
+  }
+  void add(Goal goal) { goals_.push_back(std::move(goal)); }
+
+  std::vector<Goal> take() { return std::move(goals_); }
+
+ private:
+  template <class Check>
+  void add(std::string text, Mode mode, Value value, Place over, Place under, Check check) {
+    const Series* const upper = results_.find(over.subject, over.metric, mode);
+    const Series* const lower = results_.find(under.subject, under.metric, mode);
+    Goal goal{std::move(text), "-", std::nullopt};
+    if (upper != nullptr && lower != nullptr) {
+      const double quotient = (upper->*value)() / (lower->*value)();
+      goal.measured = fmt::format("{:.2f}", quotient);
+      goal.met = check(quotient);
+    }
+    goals_.push_back(std::move(goal));
+  }
+
+  const Results& results_;
+  std::vector<Goal> goals_;
+};
+
+void add_floors(Table& table) {
+  constexpr auto cpu = &Series::least_cpu_us;
+  for (const std::string transport : {"device", "ring"}) {
+    const std::string ours = "fuselage-" + transport;
+    const std::string floor = "raw-" + transport;
+    for (const char* metric : {"getattr", "read-4k", "write-4k", "aio-read-4k"}) {
+      table.at_most(1.05, fmt::format("{}, {}, pinned: CPU at most 1.05 x the floor", metric, transport), Mode::pinned,
+                    cpu, {ours, metric}, {floor, metric});
+    }
+  }
+}
+
+void add_peers(Table& table) {
+  constexpr auto cpu = &Series::least_cpu_us;
+  constexpr std::string_view device = "fuselage-device";
+  for (const char* metric : {"getattr", "read-4k", "write-4k"}) {
+    table.at_most(0.80, fmt::format("{}, device, pinned: CPU at most 0.80 x libfuse3", metric), Mode::pinned, cpu,
+                  {device, metric}, {peer, metric});
+  }
+  table.at_least(2.4, "getattr, device, one free client: median rate at least 2.4 x libfuse3", Mode::free,
+                 &Series::median_rate, {device, "getattr"}, {peer, "getattr"});
+  for (const char* metric : {"getattr", "read-4k"}) {
+    table.at_least(2.0, fmt::format("{}, device, two clients: best rate at least 2 x libfuse3", metric), Mode::two,
+                   &Series::best_rate, {device, metric}, {peer, metric});
+  }
+  table.at_least(1.4, "aio-read-4k, device, pinned: CPU at least 1.4 x better than libfuse3", Mode::pinned, cpu,
+                 {peer, "aio-read-4k"}, {device, "aio-read-4k"});
+  table.at_least(1.4, "open, device, pinned: CPU at least 1.4 x better than libfuse3", Mode::pinned, cpu,
+                 {peer, "open"}, {device, "open"});
+  table.at_most(1.0, "create, pinned: CPU over the ring no worse than over the device", Mode::pinned, cpu,
+                {"fuselage-ring", "create"}, {device, "create"});
+}
+
+}  // namespace
+
+std::vector<Goal> goals(const Results& results) {
+  Table table(results);
+  add_floors(table);
+  add_peers(table);
+  if (results.idle) {
+    table.add({"an idle daemon is not woken", fmt::format("{:.1f} a second", results.idle->wake_ups_per_second),
+               results.idle->wake_ups_per_second == 0});
+    table.add({"an idle daemon takes less than 10 MiB", fmt::format("{:.1f} MiB", results.idle->resident_mib),
+               results.idle->resident_mib < 10});
+  }
+  return table.take();
+}
+
+}  // namespace bench

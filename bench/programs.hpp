@@ -1,0 +1,16 @@
+// Beyond single operations: a daemon with nothing to do, and real programs on the memory file system.
+#pragma once
+
+#include <filesystem>
+
+#include "results.hpp"
+
+namespace bench {
+
+/// Mounts below `scratch`.
+void measure_idle(Results& results, const std::filesystem::path& scratch);
+
+/// Unpacking, git status, grep and compiling, on fuselage's memory file system and on tmpfs.
+void measure_programs(Results& results, const std::filesystem::path& scratch);
+
+}  // namespace bench

@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "goals.hpp"
+#include "metric.hpp"
+#include "results.hpp"
+#include "subject.hpp"
+
+namespace bench {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+// A table of Markdown whose columns are aligned for those who read it as text; numbers stand to the right.
+std::string table(const Rows& rows) {
+  std::vector<std::size_t> widths(rows.front().size(), 3);
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    for (std::size_t i = 0; i < rows[r].size(); ++i) {
+      text +=
+          i == 0 ? fmt::format("| {:<{}} |", rows[r][i], widths[i]) : fmt::format(" {:>{}} |", rows[r][i], widths[i]);
+    }
+    text += '\n';
+    if (r > 0) continue;
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      text += i == 0 ? fmt::format("|-{:-<{}}-|", "", widths[i]) : fmt::format("-{:-<{}}:|", "", widths[i]);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string number(double value) {
+  return value >= 100  ? fmt::format("{:.0f}", value)
+         : value >= 10 ? fmt::format("{:.1f}", value)
+                       : fmt::format("{:.2f}", value);
+}
+
+// In brackets: how often the floor of the same transport.
+std::string cell(const Results& results, const Subject& subject, std::string_view metric, Mode mode, bool cpu) {
+  const auto value = [&](const Series& series) { return cpu ? series.least_cpu_us() : series.median_rate() / 1000; };
+  const Series* const series = results.find(subject.name, metric, mode);
+  if (series == nullptr) return "-";
+  const Series* const floor = subject.floor.empty() ? nullptr : results.find(subject.floor, metric, mode);
+  if (floor == nullptr) return number(value(*series));
+  return fmt::format("{} ({:.2f})", number(value(*series)), value(*series) / value(*floor));
+}
+
+std::string mode_table(const Results& results, Mode mode, bool cpu) {
+  Rows rows(1, {""});
+  std::vector<Subject> shown = subjects();
+  std::erase_if(shown, [&](const Subject& subject) {
+    return std::find(results.subjects.begin(), results.subjects.end(), subject.name) == results.subjects.end();
+  });
+  for (const Subject& subject : shown) rows.front().push_back(subject.name);
+  for (const std::string& metric : results.metrics) {
+    std::vector<std::string> row{metric};
+    bool any = false;
+    for (const Subject& subject : shown) {
+      row.push_back(cell(results, subject, metric, mode, cpu));
+      any = any || row.back() != "-";
+    }
+    if (any) rows.push_back(std::move(row));
+  }
+  return rows.size() > 1 ? table(rows) : std::string();
+}
+
+std::string workload_table(const Results& results) {
+  Rows rows(1, {""});
+  for (const Workload& one : results.workloads) {
+    if (std::find(rows.front().begin(), rows.front().end(), one.subject) == rows.front().end()) {
+      rows.front().push_back(one.subject);
+    }
+  }
+  for (const Workload& one : results.workloads) {
+    if (rows.back().front() != one.name) {
+      rows.push_back({one.name});
+      rows.back().resize(rows.front().size(), "-");
+    }
+    const auto at = std::find(rows.front().begin(), rows.front().end(), one.subject) - rows.front().begin();
+    rows.back()[static_cast<std::size_t>(at)] = fmt::format("{:.2f}", one.seconds);
+  }
+  return table(rows);
+}
+
+}  // namespace
+
+std::string to_markdown(const Results& results) {
+  std::string text = "# Performance\n\n";
+  text += fmt::format("Measured with `{}`, {} rounds, interleaved over all servers, on:\n\n", results.command,
+                      results.rounds);
+  for (const auto& [key, value] : results.machine) text += fmt::format("* {}: {}\n", key, value);
+  const auto section = [&text](std::string_view title, std::string_view words, const std::string& body) {
+    if (!body.empty()) text += fmt::format("\n## {}\n\n{}\n\n{}", title, words, body);
+  };
+
+  Rows rows(1, {"goal", "measured", ""});
+  for (const Goal& goal : goals(results)) rows.push_back({goal.text, goal.measured, goal.verdict()});
+  section("Goals", "What fuselage wants to be, and what this run says.", table(rows));
+  section("CPU time, one client on the CPU of the server",
+          "Microseconds for each operation, client and server together, the least of all rounds. In brackets: how many "
+          "times that of\nthe server without a library over the same transport (the floor).",
+          mode_table(results, Mode::pinned, true));
+  section("Rate, one client", "Thousand operations a second where nobody is pinned, the median of all rounds.",
+          mode_table(results, Mode::free, false));
+  section("Rate, two clients", "The same with two clients at once, both counted.",
+          mode_table(results, Mode::two, false));
+  if (!results.workloads.empty()) {
+    section("Programs on the memory file system", "Seconds, the least of all rounds.", workload_table(results));
+  }
+
+  std::string words;
+  for (const Metric& metric : metrics()) {
+    const auto& shown = results.metrics;
+    if (std::find(shown.begin(), shown.end(), metric.name) == shown.end()) continue;
+    words += fmt::format("* {}: {}\n", metric.name, metric.description);
+  }
+  section("What was measured", "Each server serves the same trivial file system in memory.", words);
+  if (!results.skipped.empty()) {
+    std::string reasons;
+    for (const Skipped& skipped : results.skipped) reasons += fmt::format("* {}: {}\n", skipped.subject, skipped.why);
+    section("What could not be measured", "", reasons);
+  }
+  return text;
+}
+
+}  // namespace bench

@@ -1,0 +1,68 @@
+// The trivial file system on fuselage, at inode level.
+#include <fuselage/fuselage.hpp>
+
+#include "store.hpp"
+
+namespace {
+
+using namespace fuselage;
+using bench::Store;
+
+constexpr std::chrono::seconds timeout(Store::timeout_seconds);
+
+class Trivial final : public FileSystem {
+ public:
+  Reply<Entry> lookup(const Context&, Ino parent, std::string_view name) override {
+    const Store::Name found = store_.lookup(static_cast<std::uint64_t>(parent), name);
+    if (found.ino == 0) return Error{ENOENT};
+    return entry(found);
+  }
+  Reply<Attributes> getattr(const Context&, Ino ino, const OpenFile*) override { return attributes(ino); }
+  Reply<Attributes> setattr(const Context&, Ino ino, const SetAttributes&, const OpenFile*) override {
+    return attributes(ino);
+  }
+  Reply<Data> read(const Context&, Ino, const OpenFile&, Range range) override {
+    return Data::borrow(store_.read(range.offset, range.size));
+  }
+  Reply<std::size_t> write(const Context&, Ino, const OpenFile&, std::uint64_t offset, Bytes bytes,
+                           WriteFlags) override {
+    return store_.write(offset, bytes.data(), bytes.size());
+  }
+  Reply<Created> create(const Context&, Ino, std::string_view name, mode_t, OpenFlags) override {
+    return Created{entry({store_.create(name)}), {}};
+  }
+  Reply<void> unlink(const Context&, Ino, std::string_view name) override {
+    if (!store_.unlink(name)) return Error{ENOENT};
+    return {};
+  }
+  Reply<void> readdir(const Context&, Ino ino, const OpenFile&, std::uint64_t offset, DirectorySink& sink) override {
+    Store::list(static_cast<std::uint64_t>(ino), offset,
+                [&](std::string_view name, std::uint64_t found, std::uint64_t next) {
+                  return sink.add(name, entry({found}), next);
+                });
+    return {};
+  }
+
+ private:
+  static Attributes attributes(Ino ino) {
+    const struct ::stat in = Store::attributes(static_cast<std::uint64_t>(ino));
+    Attributes out;
+    out.mode = in.st_mode;
+    out.nlink = static_cast<std::uint32_t>(in.st_nlink);
+    out.size = static_cast<std::uint64_t>(in.st_size);
+    out.blocks = static_cast<std::uint64_t>(in.st_blocks);
+    out.timeout = timeout;
+    return out;
+  }
+  static Entry entry(Store::Name name) {
+    return {.ino = Ino{name.ino},
+            .attributes = attributes(Ino{name.ino}),
+            .timeout = name.cached ? timeout : std::chrono::seconds(0)};
+  }
+
+  Store store_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) { return run<Trivial>(argc, argv); }
