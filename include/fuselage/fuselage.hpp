@@ -11,6 +11,7 @@
 #include <fuselage/node_table.hpp>
 #include <fuselage/notifier.hpp>
 #include <fuselage/options.hpp>
+#include <fuselage/path_file_system.hpp>
 #include <fuselage/run.hpp>
 #include <fuselage/session.hpp>
 #include <fuselage/statistics.hpp>

@@ -44,7 +44,8 @@ struct PathOptions {
   std::uint64_t max_nodes = 0;  ///< Ask the kernel to let go of nodes when there are more; 0: never.
 };
 
-/// Adds a row for every member to `table`. `options` must outlive the use of `table`.
+/// Adds a row for each member to `table`, except `attr_timeout` and `entry_timeout`, which a session has too. `options`
+/// must outlive the use of `table`.
 void add_path_options(OptionSet& table, PathOptions& options);
 
 }  // namespace fuselage

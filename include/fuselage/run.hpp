@@ -20,6 +20,7 @@
 #include <fuselage/file_system.hpp>
 #include <fuselage/mount.hpp>
 #include <fuselage/options.hpp>
+#include <fuselage/path_file_system.hpp>
 #include <fuselage/session_options.hpp>
 #include <string>
 #include <utility>
@@ -56,15 +57,25 @@ namespace detail {
 int report_no_file_system(const char* program, const Error& why) noexcept;
 }  // namespace detail
 
-/// The same with a file system of its own. If `T` has a member `void options(OptionSet&)`, it adds the options of `T`.
-template <std::derived_from<FileSystem> T>
-int run(int argc, char** argv) try {
+/// The same with a file system of its own, which thinks in inodes or in paths. If `T` has a member
+/// `void options(OptionSet&)`, it adds the options of `T`. One that thinks in paths has those of `PathOptions` too.
+template <class T>
+requires(std::derived_from<T, FileSystem> || std::derived_from<T, PathFileSystem>) int run(int argc, char** argv) try {
   T file_system;
+  [[maybe_unused]] PathOptions paths;
   RunDefaults defaults;
-  if constexpr (requires(T & object, OptionSet & table) { object.options(table); }) {
-    defaults.options = [&file_system](OptionSet& table) { file_system.options(table); };
-  }
-  return run(FileSystemRef(file_system), argc, argv, std::move(defaults));
+  defaults.options = [&](OptionSet& table) {
+    if constexpr (std::derived_from<T, PathFileSystem>) add_path_options(table, paths);
+    if constexpr (requires { file_system.options(table); }) file_system.options(table);
+  };
+  const auto make = [&]() -> FileSystemRef {
+    if constexpr (std::derived_from<T, PathFileSystem>) {
+      return by_path(file_system, paths);
+    } else {
+      return file_system;
+    }
+  };
+  return run(make, argc, argv, std::move(defaults));
 } catch (...) {
   return detail::report_no_file_system(argc > 0 ? argv[0] : nullptr, error_of_current_exception());
 }

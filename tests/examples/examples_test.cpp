@@ -57,6 +57,17 @@ TEST_F(ExamplesTest, HelloSaysHello) {
   EXPECT_FALSE(std::filesystem::exists(where() / "other"));
 }
 
+TEST_F(ExamplesTest, HelloByPathSaysHelloAndHasTheOptionsOfPaths) {
+  start("hello_path", "umask=0227,uid=12");
+  EXPECT_EQ(read("hello"), "Hello, world!");
+  EXPECT_THAT(names(), ::testing::ElementsAre("hello"));
+  EXPECT_FALSE(std::filesystem::exists(where() / "other"));
+  struct stat status {};
+  ASSERT_EQ(::stat((where() / "hello").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, mode_t{0550});
+  EXPECT_EQ(status.st_uid, 12u);
+}
+
 TEST_F(ExamplesTest, SleepyMakesItsReadersWaitTogether) {
   start("sleepy", "delay=0.3");
   EXPECT_THAT(names(), ::testing::UnorderedElementsAre("dream", "load"));

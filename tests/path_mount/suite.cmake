@@ -1,0 +1,1 @@
+fuselage_test(path_mount LABELS mount)
