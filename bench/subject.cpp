@@ -39,6 +39,7 @@ bool ring_is_enabled() {
 }  // namespace
 
 std::vector<Subject> subjects() {
+  constexpr auto* libfuse2_options = "big_writes,hard_remove,entry_timeout=3600,attr_timeout=3600";
   // At the level of paths, libfuse has one timeout for all names.
   return {
       {"raw-device", "device", "", {"bench-raw-device"}},
@@ -48,6 +49,11 @@ std::vector<Subject> subjects() {
       {"libfuse3-low-st", "device", "raw-device", {"bench-libfuse3-lowlevel", "-s"}},
       {"libfuse3-high-mt", "device", "raw-device", {"bench-libfuse3-highlevel", "-f"}, "lookup"},
       {"libfuse3-high-st", "device", "raw-device", {"bench-libfuse3-highlevel", "-f", "-s"}, "lookup"},
+      {"libfuse2-high-mt",
+       "device",
+       "raw-device",
+       {"bench-libfuse2-highlevel", "-f", "-o", libfuse2_options},
+       "lookup"},
       {"tmpfs", "none", "", {}},
   };
 }

@@ -1,31 +1,56 @@
-// The trivial file system on the high level of libfuse 3: the peer of the path level.
+// The trivial file system on the high level of libfuse, 3 or 2: the peer of the path level.
+#ifdef BENCH_LIBFUSE2
+#define FUSE_USE_VERSION 29
+#include <fuse/fuse.h>
+#else
 #define FUSE_USE_VERSION 314
 #include <fuse3/fuse.h>
+#endif
 
-#include "store.hpp"
+#include "paths.hpp"
 
 namespace {
 
+using bench::last_name;
+using bench::resolve;
+using bench::store;
 using bench::Store;
 
-Store& store() {
-  static Store only;
-  return only;
+int attributes_of(const char* path, struct ::stat* out) {
+  const std::uint64_t ino = resolve(path);
+  if (ino == 0) return -ENOENT;
+  *out = Store::attributes(ino);
+  return 0;
 }
 
-// The node behind a path of at most two names; 0: there is none.
-std::uint64_t resolve(const char* path) {
-  std::string_view rest(path);
-  std::uint64_t ino = Store::root;
-  while (rest.size() > 1 && ino != 0) {
-    rest.remove_prefix(1);
-    const std::string_view name = rest.substr(0, rest.find('/'));
-    ino = store().lookup(ino, name).ino;
-    rest.remove_prefix(name.size());
-  }
-  return ino;
+// Calls `fill(name, attributes, next)`, which is true when there is no more room.
+template <class Fill>
+int list(const char* path, ::off_t offset, Fill fill) {
+  Store::list(resolve(path), static_cast<std::uint64_t>(offset),
+              [&](std::string_view name, std::uint64_t ino, std::uint64_t next) {
+                const struct ::stat attributes = Store::attributes(ino);
+                return !fill(std::string(name).c_str(), &attributes, static_cast<::off_t>(next));
+              });
+  return 0;
 }
-const char* last_name(const char* path) { return std::strrchr(path, '/') + 1; }
+
+#ifdef BENCH_LIBFUSE2
+
+// Timeouts and hard_remove are options of the command line there.
+void* init(::fuse_conn_info* connection) {
+  connection->max_background = 64;
+  connection->congestion_threshold = 48;
+  return nullptr;
+}
+int getattr(const char* path, struct ::stat* out) { return attributes_of(path, out); }
+int truncate(const char*, ::off_t) { return 0; }
+int readdir(const char* path, void* buffer, ::fuse_fill_dir_t fill, ::off_t offset, ::fuse_file_info*) {
+  return list(path, offset, [&](const char* name, const struct ::stat* attributes, ::off_t next) {
+    return fill(buffer, name, attributes, next) != 0;
+  });
+}
+
+#else
 
 void* init(::fuse_conn_info* connection, ::fuse_config* config) {
   connection->max_write = 1 << 20;
@@ -35,13 +60,18 @@ void* init(::fuse_conn_info* connection, ::fuse_config* config) {
   config->entry_timeout = config->attr_timeout = Store::timeout_seconds;
   return nullptr;
 }
-int getattr(const char* path, struct ::stat* out, ::fuse_file_info*) {
-  const std::uint64_t ino = resolve(path);
-  if (ino == 0) return -ENOENT;
-  *out = Store::attributes(ino);
-  return 0;
-}
+int getattr(const char* path, struct ::stat* out, ::fuse_file_info*) { return attributes_of(path, out); }
 int truncate(const char*, ::off_t, ::fuse_file_info*) { return 0; }
+int readdir(const char* path, void* buffer, ::fuse_fill_dir_t fill, ::off_t offset, ::fuse_file_info*,
+            ::fuse_readdir_flags flags) {
+  const auto plus = (flags & FUSE_READDIR_PLUS) != 0 ? FUSE_FILL_DIR_PLUS : ::fuse_fill_dir_flags{};
+  return list(path, offset, [&](const char* name, const struct ::stat* attributes, ::off_t next) {
+    return fill(buffer, name, attributes, next, plus) != 0;
+  });
+}
+
+#endif
+
 int read(const char*, char* out, std::size_t size, ::off_t offset, ::fuse_file_info*) {
   const auto bytes = store().read(static_cast<std::uint64_t>(offset), size);
   std::memcpy(out, bytes.data(), bytes.size());
@@ -55,16 +85,6 @@ int create(const char* path, ::mode_t, ::fuse_file_info*) {
   return 0;
 }
 int unlink(const char* path) { return store().unlink(last_name(path)) ? 0 : -ENOENT; }
-int readdir(const char* path, void* buffer, ::fuse_fill_dir_t fill, ::off_t offset, ::fuse_file_info*,
-            ::fuse_readdir_flags flags) {
-  const auto plus = (flags & FUSE_READDIR_PLUS) != 0 ? FUSE_FILL_DIR_PLUS : ::fuse_fill_dir_flags{};
-  Store::list(resolve(path), static_cast<std::uint64_t>(offset),
-              [&](std::string_view name, std::uint64_t ino, std::uint64_t next) {
-                const struct ::stat attributes = Store::attributes(ino);
-                return fill(buffer, std::string(name).c_str(), &attributes, static_cast<::off_t>(next), plus) == 0;
-              });
-  return 0;
-}
 
 }  // namespace
 
