@@ -103,7 +103,7 @@ struct SetAttributes {
   std::optional<std::uint64_t> size{};
   std::optional<Timestamp> atime{};  ///< `UTIME_NOW` arrives as the present.
   std::optional<Timestamp> mtime{};
-  bool atime_now = false;            ///< `atime` is the present because of `UTIME_NOW`: writers may do that.
+  bool atime_now = false;  ///< `atime` is the present because of `UTIME_NOW`: writers may do that.
   bool mtime_now = false;
   std::optional<Timestamp> ctime{};  ///< Only with the writeback cache, where the kernel keeps the times.
   bool kill_suidgid = false;         ///< Clear setuid and setgid as a change of owner or size does (since 7.33).
