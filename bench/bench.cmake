@@ -15,6 +15,7 @@ endfunction()
 
 bench_server(bench-raw-device raw_device.cpp fuselage-static)
 bench_server(bench-fuselage fuselage.cpp fuselage-static)
+bench_server(bench-fuselage-path fuselage_path.cpp fuselage-static)
 
 find_package(PkgConfig)
 if(PkgConfig_FOUND)

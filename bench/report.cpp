@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "goals.hpp"
 #include "metric.hpp"
@@ -69,6 +70,29 @@ std::string mode_table(const Results& results, Mode mode, bool cpu) {
   return rows.size() > 1 ? table(rows) : std::string();
 }
 
+// What the best of the other libraries needs, as a multiple of what fuselage needs.
+std::string peer_table(const Results& results) {
+  const auto is_ours = [](const std::string& subject) { return subject.starts_with("fuselage"); };
+  Rows rows(1, {"", "best of the others"});
+  std::copy_if(results.subjects.begin(), results.subjects.end(), std::back_inserter(rows.front()), is_ours);
+  for (const std::string& metric : results.metrics) {
+    const Series* best = nullptr;
+    for (const std::string& subject : results.subjects) {
+      const Series* const series = results.find(subject, metric, Mode::pinned);
+      if (series == nullptr || !subject.starts_with("libfuse")) continue;
+      if (best == nullptr || series->least_cpu_us() < best->least_cpu_us()) best = series;
+    }
+    if (best == nullptr) continue;
+    std::vector<std::string> row{metric, best->subject};
+    for (std::size_t i = 2; i < rows.front().size(); ++i) {
+      const Series* const series = results.find(rows.front()[i], metric, Mode::pinned);
+      row.push_back(series == nullptr ? "-" : fmt::format("{:.2f}", best->least_cpu_us() / series->least_cpu_us()));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows.size() > 1 ? table(rows) : std::string();
+}
+
 std::string workload_table(const Results& results) {
   Rows rows(1, {""});
   for (const Workload& one : results.workloads) {
@@ -101,10 +125,14 @@ std::string to_markdown(const Results& results) {
   Rows rows(1, {"goal", "measured", ""});
   for (const Goal& goal : goals(results)) rows.push_back({goal.text, goal.measured, goal.verdict()});
   section("Goals", "What fuselage wants to be, and what this run says.", table(rows));
-  section("CPU time, one client on the CPU of the server",
-          "Microseconds for each operation, client and server together, the least of all rounds. In brackets: how many "
-          "times that of\nthe server without a library over the same transport (the floor).",
-          mode_table(results, Mode::pinned, true));
+  section(
+      "CPU time, one client on the CPU of the server",
+      "Microseconds for each operation, client and server together, the least of all rounds. In brackets: how many\n"
+      "times that of the server without a library over the same transport (the floor).",
+      mode_table(results, Mode::pinned, true));
+  section("CPU time against the best of the other libraries",
+          "How many times as much as fuselage that one needs for an operation: more than 1 where fuselage is better.",
+          peer_table(results));
   section("Rate, one client", "Thousand operations a second where nobody is pinned, the median of all rounds.",
           mode_table(results, Mode::free, false));
   section("Rate, two clients", "The same with two clients at once, both counted.",

@@ -44,6 +44,7 @@ std::vector<Subject> subjects() {
   return {
       {"raw-device", "device", "", {"bench-raw-device"}},
       {"fuselage-device", "device", "raw-device", {"bench-fuselage", "-f", "-o", "no_default_permissions"}},
+      {"fuselage-path-device", "device", "raw-device", {"bench-fuselage-path", "-f", "-o", "no_default_permissions"}},
       {"raw-ring", "ring", "", {"bench-raw-ring"}},
       {"libfuse3-low-mt", "device", "raw-device", {"bench-libfuse3-lowlevel"}},
       {"libfuse3-low-st", "device", "raw-device", {"bench-libfuse3-lowlevel", "-s"}},

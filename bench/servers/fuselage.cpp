@@ -1,14 +1,14 @@
 // The trivial file system on fuselage, at inode level.
 #include <fuselage/fuselage.hpp>
 
+#include "fuselage_attributes.hpp"
 #include "store.hpp"
 
 namespace {
 
 using namespace fuselage;
+using bench::attributes_of;
 using bench::Store;
-
-constexpr std::chrono::seconds timeout(Store::timeout_seconds);
 
 class Trivial final : public FileSystem {
  public:
@@ -17,9 +17,11 @@ class Trivial final : public FileSystem {
     if (found.ino == 0) return Error{ENOENT};
     return entry(found);
   }
-  Reply<Attributes> getattr(const Context&, Ino ino, const OpenFile*) override { return attributes(ino); }
+  Reply<Attributes> getattr(const Context&, Ino ino, const OpenFile*) override {
+    return attributes_of(static_cast<std::uint64_t>(ino));
+  }
   Reply<Attributes> setattr(const Context&, Ino ino, const SetAttributes&, const OpenFile*) override {
-    return attributes(ino);
+    return attributes_of(static_cast<std::uint64_t>(ino));
   }
   Reply<Data> read(const Context&, Ino, const OpenFile&, Range range) override {
     return Data::borrow(store_.read(range.offset, range.size));
@@ -44,20 +46,10 @@ class Trivial final : public FileSystem {
   }
 
  private:
-  static Attributes attributes(Ino ino) {
-    const struct ::stat in = Store::attributes(static_cast<std::uint64_t>(ino));
-    Attributes out;
-    out.mode = in.st_mode;
-    out.nlink = static_cast<std::uint32_t>(in.st_nlink);
-    out.size = static_cast<std::uint64_t>(in.st_size);
-    out.blocks = static_cast<std::uint64_t>(in.st_blocks);
-    out.timeout = timeout;
-    return out;
-  }
   static Entry entry(Store::Name name) {
     return {.ino = Ino{name.ino},
-            .attributes = attributes(Ino{name.ino}),
-            .timeout = name.cached ? timeout : std::chrono::seconds(0)};
+            .attributes = attributes_of(name.ino),
+            .timeout = name.cached ? bench::timeout : std::chrono::seconds(0)};
   }
 
   Store store_;

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-SUBJECTS = ["raw-device", "fuselage-device", "libfuse3-low-mt", "tmpfs"]
-ALWAYS = {"raw-device", "fuselage-device", "tmpfs"}
+SUBJECTS = ["raw-device", "fuselage-device", "fuselage-path-device", "libfuse3-low-mt", "tmpfs"]
+ALWAYS = {"raw-device", "fuselage-device", "fuselage-path-device", "tmpfs"}
 WARM = ["getattr", "lookup", "read-4k", "write-4k", "aio-read-4k", "buffered-read-1m", "open", "create"]
 COLD = ["ls-cold"]
 MODES = {"pinned", "free", "two"}
