@@ -10,6 +10,8 @@ import time
 import llfuse
 
 SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS inodes (id INTEGER PRIMARY KEY AUTOINCREMENT, mode INT, uid INT, gid INT, rdev INT DEFAULT 0,
   atime INT, mtime INT, ctime INT, target BLOB, data BLOB DEFAULT x'');
 CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY AUTOINCREMENT, parent INT, name BLOB, inode INT,

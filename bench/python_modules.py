@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Measures this Python module and Debian's python3-llfuse with the same handlers, in turns.
+
+Usage: python_modules.py [--module NAME=PATH]... [--calls N] [--rounds N]
+
+For each module and number of workers: calls per second of one free client (median), and CPU time of the server for each
+call when client and server are on one CPU (least), which does not depend on what else the machine does. Needs root.
+"""
+
+import argparse
+import errno
+import os
+import pathlib
+import stat
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ENTRIES = 1000
+
+
+def serve(mountpoint, workers):
+    import llfuse
+
+    class Operations(llfuse.Operations):
+        def attributes(self, inode):
+            attr = llfuse.EntryAttributes()
+            attr.st_ino = inode
+            attr.st_mode = stat.S_IFDIR | 0o755 if inode == 1 else stat.S_IFREG | 0o644
+            attr.st_size = 1 << 20
+            attr.attr_timeout = 0
+            return attr
+
+        def lookup(self, parent_inode, name, ctx):
+            if name != b"file":
+                raise llfuse.FUSEError(errno.ENOENT)
+            return self.attributes(2)
+
+        def getattr(self, inode, ctx):
+            return self.attributes(inode)
+
+        def open(self, inode, flags, ctx):
+            return inode
+
+        def opendir(self, inode, ctx):
+            return inode
+
+        def readdir(self, fh, off):
+            for i in range(off, ENTRIES):
+                yield names[i], entry, i + 1
+
+        def read(self, fh, off, size):
+            return content[:size]
+
+        def write(self, fh, off, buf):
+            return len(buf)
+
+    content = bytes(4096)
+    operations = Operations()
+    entry = operations.attributes(2)
+    names = [b"entry %d" % i for i in range(ENTRIES)]
+    llfuse.init(operations, mountpoint, {"fsname=bench"})
+    llfuse.main(workers=workers)
+    llfuse.close()
+
+
+class Server:
+    def __init__(self, path, workers, pinned):
+        self.mountpoint = tempfile.mkdtemp(prefix="fuselage-bench-")
+        environment = {**os.environ, "PYTHONPATH": path}
+        command = [sys.executable, __file__, "--serve", self.mountpoint, "--workers", str(workers)]
+        self.process = subprocess.Popen(command, env=environment)
+        if pinned:
+            os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
+        while not os.path.ismount(self.mountpoint):
+            if self.process.poll() is not None:
+                sys.exit("the server did not come up")
+            time.sleep(0.01)
+
+    def cpu_seconds(self):
+        threads = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+    def end(self):
+        subprocess.run(["umount", self.mountpoint], check=True)
+        self.process.wait()
+        os.rmdir(self.mountpoint)
+
+
+def calls(mountpoint, descriptor):
+    file, absent = f"{mountpoint}/file", f"{mountpoint}/absent"
+
+    def negative():
+        try:
+            os.stat(absent)
+        except FileNotFoundError:
+            pass
+
+    return {
+        "getattr": (1, lambda: os.stat(file)),
+        "negative lookup": (1, negative),
+        "read 4 KiB": (1, lambda: os.pread(descriptor, 4096, 0)),
+        "write 4 KiB": (1, lambda: os.pwrite(descriptor, bytes(4096), 0)),
+        f"list {ENTRIES:,} names": (50, lambda: os.listdir(mountpoint)),
+    }
+
+
+def measure(path, workers, pinned, count):
+    """name -> (seconds, CPU seconds of the server) for each call."""
+    mask = os.sched_getaffinity(0)
+    server = Server(path, workers, pinned)
+    try:
+        if pinned:
+            os.sched_setaffinity(0, {min(mask)})
+        descriptor = os.open(f"{server.mountpoint}/file", os.O_RDWR | os.O_DIRECT)
+        result = {}
+        for name, (divisor, call) in calls(server.mountpoint, descriptor).items():
+            times = max(1, count // divisor)
+            call()
+            cpu, begin = server.cpu_seconds(), time.perf_counter()
+            for _ in range(times):
+                call()
+            result[name] = ((time.perf_counter() - begin) / times, (server.cpu_seconds() - cpu) / times)
+        os.close(descriptor)
+        return result
+    finally:
+        os.sched_setaffinity(0, mask)
+        server.end()
+
+
+def main():
+    here = pathlib.Path(__file__).resolve().parents[1]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--module", action="append", metavar="NAME=PATH", help="what to measure; PATH for PYTHONPATH")
+    parser.add_argument("--calls", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--workers", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return serve(options.serve, None if options.workers == "None" else int(options.workers))
+    modules = options.module or ["python3-llfuse=", f"fuselage={here}/build/release/python"]
+    subjects = [(*module.split("=", 1), workers) for workers in (None, 1) for module in modules]
+    free, pinned = {}, {}
+    for _ in range(options.rounds):
+        for subject in subjects:
+            for mode, is_pinned in ((free, False), (pinned, True)):
+                for name, numbers in measure(subject[1], subject[2], is_pinned, options.calls).items():
+                    mode.setdefault((name, subject), []).append(numbers)
+    print(f"{'':20}{'':18}{'workers':>8}{'calls/s, free':>16}{'CPU us, pinned':>16}")
+    for name in dict.fromkeys(name for name, _ in free):
+        for subject in subjects:
+            rate = 1 / statistics.median(seconds for seconds, _ in free[name, subject])
+            cpu = min(cpu for _, cpu in pinned[name, subject]) * 1e6
+            workers = subject[2] or "default"
+            print(f"{name:20}{subject[0]:18}{workers:>8}{rate:16,.0f}{cpu:16.1f}")
+
+
+if __name__ == "__main__":
+    main()
