@@ -43,7 +43,9 @@ bool replace_default(int number, void (*handler)(int)) {
   struct ::sigaction replacement {};
   replacement.sa_handler = handler;
   ::sigemptyset(&replacement.sa_mask);
+#ifndef __SANITIZE_THREAD__  // it keeps a signal until the thread returns from the call that the signal came in
   replacement.sa_flags = SA_RESTART;  // handlers' own system calls go on; the reader is woken by other means
+#endif
   return ::sigaction(number, &replacement, nullptr) == 0;
 }
 

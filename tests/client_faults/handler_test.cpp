@@ -5,6 +5,7 @@
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 
+#include <atomic>
 #include <fstream>
 #include <map>
 
@@ -12,6 +13,7 @@
 #include "support/log_lines.hpp"
 #include "support/mount_namespace.hpp"
 #include "support/served.hpp"
+#include "support/shared.hpp"
 #include "support/shelf.hpp"
 
 namespace fuselage::test {
@@ -119,8 +121,8 @@ class Nonsense : public Shelf {
  public:
   Nonsense() : Shelf({"file", "long", "typeless", "negative_size", "root", "no_ino", "ioctl"}) {}
 
-  std::string listed_name = "x";
-  std::size_t written = 0;
+  Shared<std::string> listed_name{"x"};
+  std::atomic<std::size_t> written{0};
 
   Reply<Entry> lookup(const Context& context, Ino parent, std::string_view name) override {
     if (name == "no_ino") return Entry{};
@@ -139,10 +141,10 @@ class Nonsense : public Shelf {
     return Shelf::read(context, ino, file, range);
   }
   Reply<std::size_t> write(const Context&, Ino, const OpenFile&, std::uint64_t, Bytes, WriteFlags) override {
-    return written;
+    return written.load();
   }
   Reply<void> readdir(const Context&, Ino, const OpenFile&, std::uint64_t offset, DirectorySink& sink) override {
-    if (offset == 0) sink.add(listed_name, Ino{2}, FileType::regular, 1);
+    if (offset == 0) sink.add(listed_name.get(), Ino{2}, FileType::regular, 1);
     return {};
   }
   Reply<IoctlReply> ioctl(const Context&, Ino, const OpenFile&, const IoctlCall& call) override {
@@ -192,10 +194,10 @@ TEST_F(HandlerFaults, a_listing_with_an_impossible_name_is_refused) {
   Nonsense file_system;
   const Served served(file_system, path_, {}, {.disable = CapabilitySet{Capability::READDIRPLUS}});
   for (const std::string& name : {std::string("a/b"), std::string(), std::string("a\0b", 3), std::string(256, 'x')}) {
-    file_system.listed_name = name;
+    file_system.listed_name.set(name);
     EXPECT_EQ(list_failure(path_), EIO) << name;
   }
-  file_system.listed_name = std::string(255, 'x');
+  file_system.listed_name.set(std::string(255, 'x'));
   EXPECT_EQ(list_failure(path_), 0);
   expect_alive(served);
 }

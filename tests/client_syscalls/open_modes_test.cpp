@@ -6,6 +6,7 @@
 
 #include "client_syscalls/memory_mount.hpp"
 #include "support/log_lines.hpp"
+#include "support/shared.hpp"
 #include "support/shelf.hpp"
 
 namespace fuselage::test {
@@ -23,10 +24,11 @@ class Opening : public Shelf {
   }
   Reply<Opened> open(const Context&, Ino, OpenFlags flags) override {
     opened_with = flags.value;
-    opened.handle = Handle{UINT64_MAX - opens++};
-    return opened;
+    Opened answer = opened.get();
+    answer.handle = Handle{UINT64_MAX - opens++};
+    return answer;
   }
-  Reply<Opened> opendir(const Context&, Ino, OpenFlags) override { return opened_directory; }
+  Reply<Opened> opendir(const Context&, Ino, OpenFlags) override { return opened_directory.get(); }
   Reply<Data> read(const Context&, Ino, const OpenFile& file, Range range) override {
     EXPECT_GT(static_cast<std::uint64_t>(file.handle), UINT64_MAX - opens);
     return Data::borrow(slice(text(), {range.offset, std::min(range.size, longest)}));
@@ -48,8 +50,8 @@ class Opening : public Shelf {
     return Error{EIO};  // which nobody hears
   }
 
-  Opened opened;
-  Opened opened_directory;
+  Shared<Opened> opened;
+  Shared<Opened> opened_directory;
   std::size_t longest = SIZE_MAX;
   bool flush_fails = false;
   Notifier notifier;
@@ -77,7 +79,7 @@ class OpenModes : public MountTest {
 };
 
 TEST_F(OpenModes, direct_io_passes_every_read_and_count_on) {
-  file_system_.opened.direct_io = true;
+  file_system_.opened.change([](Opened& how) { how.direct_io = true; });
   file_system_.longest = 5;
   serve();
   const UniqueFd fd = open_file(file(), O_RDWR);
@@ -116,7 +118,7 @@ TEST_F(OpenModes, the_cache_ends_with_the_last_open_without_keep_cache) {
 }
 
 TEST_F(OpenModes, the_cache_stays_with_keep_cache) {
-  file_system_.opened.keep_cache = true;
+  file_system_.opened.change([](Opened& how) { how.keep_cache = true; });
   serve();
   read_file(file());
   const auto before = count("READ");
@@ -132,8 +134,10 @@ TEST_F(OpenModes, listings_are_cached_with_cache_dir) {
   auto before = requests();
   list();
   EXPECT_GT(requests(), before);
-  file_system_.opened_directory.cache_dir = true;
-  file_system_.opened_directory.keep_cache = true;
+  file_system_.opened_directory.change([](Opened& how) {
+    how.cache_dir = true;
+    how.keep_cache = true;
+  });
   list();
   before = requests();
   EXPECT_EQ(list(), 1);
@@ -141,8 +145,10 @@ TEST_F(OpenModes, listings_are_cached_with_cache_dir) {
 }
 
 TEST_F(OpenModes, nonseekable_files_are_read_in_order) {
-  file_system_.opened.nonseekable = true;
-  file_system_.opened.direct_io = true;
+  file_system_.opened.change([](Opened& how) {
+    how.nonseekable = true;
+    how.direct_io = true;
+  });
   serve();
   const UniqueFd fd = open_file(file(), O_RDONLY);
   EXPECT_EQ(failure(::lseek(fd.get(), 0, SEEK_SET)), ESPIPE);
@@ -152,8 +158,10 @@ TEST_F(OpenModes, nonseekable_files_are_read_in_order) {
 }
 
 TEST_F(OpenModes, streams_have_no_position) {
-  file_system_.opened.stream = true;
-  file_system_.opened.direct_io = true;
+  file_system_.opened.change([](Opened& how) {
+    how.stream = true;
+    how.direct_io = true;
+  });
   serve();
   const UniqueFd fd = open_file(file(), O_RDONLY);
   EXPECT_EQ(failure(::lseek(fd.get(), 0, SEEK_CUR)), ESPIPE);
@@ -178,7 +186,7 @@ TEST_F(OpenModes, every_close_flushes_and_the_last_one_releases) {
 }
 
 TEST_F(OpenModes, noflush_leaves_the_flush_out) {
-  file_system_.opened.noflush = true;
+  file_system_.opened.change([](Opened& how) { how.noflush = true; });
   file_system_.flush_fails = true;
   serve();
   UniqueFd fd = open_file(file(), O_RDONLY);
@@ -237,7 +245,7 @@ TEST_F(OpenModes, passthrough_reads_and_writes_without_the_file_system) {
       GTEST_SKIP() << "no kernel passthrough: " << id.error().message();
     }
     backing.reset();
-    file_system_.opened.backing_id = *id;
+    file_system_.opened.change([&](Opened& how) { how.backing_id = *id; });
     {
       const UniqueFd fd = open_file(file(), O_RDWR);
       EXPECT_EQ(read_at(fd.get(), 0, 100), "backed text");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client_syscalls/memory_mount.hpp"
+#include "support/shared.hpp"
 #include "support/shelf.hpp"
 
 namespace fuselage::test {
@@ -134,26 +135,27 @@ TEST_F(Users, are_checked_by_the_kernel_with_default_permissions) {
 }
 
 // What a handler that makes a node learns about its caller.
-class Guestbook : public Shelf {
- public:
-  Reply<Entry> mkdir(const Context& context, Ino, std::string_view name, mode_t mode) override {
-    uid = context.uid;
-    gid = context.gid;
-    pid = context.pid;
-    umask = context.umask;
-    made_with = mode;
-    if (name == "groups") groups = context.supplementary_groups();
-    contexts = context.security_contexts();
-    return Error{EDOM};
-  }
-
+struct Guest {
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
   mode_t umask = 0;
   mode_t made_with = 0;
   std::vector<gid_t> groups;
-  std::vector<SecurityContext> contexts;
+};
+
+class Guestbook : public Shelf {
+ public:
+  Reply<Entry> mkdir(const Context& context, Ino, std::string_view name, mode_t mode) override {
+    Guest guest{context.uid, context.gid, context.pid, context.umask, mode, {}};
+    if (name == "groups") guest.groups = context.supplementary_groups();
+    last_.set(std::move(guest));
+    return Error{EDOM};
+  }
+  Guest last() const { return last_.get(); }
+
+ private:
+  Shared<Guest> last_;
 };
 
 class Guests : public Users, public ::testing::WithParamInterface<bool> {};
@@ -172,16 +174,17 @@ TEST_P(Guests, are_known_to_the_handler) {
     if (failure(::mkdir(served.path("groups").c_str(), 0777)) != EDOM) return "not asked";
     return std::to_string(::gettid());
   });
-  EXPECT_EQ(told, std::to_string(file_system.pid));
-  EXPECT_EQ(file_system.uid, 3333u);
-  EXPECT_EQ(file_system.gid, 4444u);
-  EXPECT_EQ(file_system.umask, 027u);
-  EXPECT_EQ(file_system.made_with & 07777u, 0750u);
+  const Guest guest = file_system.last();
+  EXPECT_EQ(told, std::to_string(guest.pid));
+  EXPECT_EQ(guest.uid, 3333u);
+  EXPECT_EQ(guest.gid, 4444u);
+  EXPECT_EQ(guest.umask, 027u);
+  EXPECT_EQ(guest.made_with & 07777u, 0750u);
   if (GetParam()) {
     // The kernel tells the one group that could own the new node: that of the directory.
-    EXPECT_EQ(file_system.groups, std::vector<gid_t>{0});
+    EXPECT_EQ(guest.groups, std::vector<gid_t>{0});
   } else {
-    EXPECT_EQ(file_system.groups, (std::vector<gid_t>{0, 1001, 1002}));
+    EXPECT_EQ(guest.groups, (std::vector<gid_t>{0, 1001, 1002}));
   }
 }
 
@@ -195,8 +198,8 @@ TEST_F(Users, umask_is_left_to_the_file_system_with_dont_mask) {
     ::umask(077);
     EXPECT_EQ(failure(::mkdir(served.path("x").c_str(), 0777)), EDOM);
   });
-  EXPECT_EQ(file_system.made_with & 07777u, 0777u);
-  EXPECT_EQ(file_system.umask, 077u);
+  EXPECT_EQ(file_system.last().made_with & 07777u, 0777u);
+  EXPECT_EQ(file_system.last().umask, 077u);
 }
 
 }  // namespace
