@@ -280,7 +280,7 @@ TEST_F(PathLockTest, AStormOfRenamesAndReadsEndsAndTellsNoLies) {
   for (int i = 0; i < 5; ++i)
     nodes.push_back(tree_.enter(*tree_.pin(nodes[static_cast<std::size_t>(i)]), "n" + std::to_string(i)));
   constexpr int threads = 4;
-  constexpr int steps = 1500;
+  constexpr int steps = 500;
   std::atomic<int> done{0};
   std::atomic<int> lies{0};
   std::vector<std::jthread> storm;

@@ -1,1 +1,1 @@
-fuselage_test(path LABELS fast)
+fuselage_test(path LABELS fast TIMEOUT 300)
