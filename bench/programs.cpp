@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 Subject memory(const std::string& transport) {
-  return {"memory-" + transport, transport, "", {"fuselage", "mount", "memory", "-f"}};
+  Subject subject{"memory-" + transport, transport, "", {"fuselage", "mount", "memory", "-f"}};
+  if (transport == "ring") subject.command.insert(subject.command.end(), {"-o", "transport=uring"});
+  return subject;
 }
 
 // The sum, over all threads, of the lines of /proc/PID/task/*/status that begin with `key`.
@@ -92,7 +94,8 @@ void measure_programs(Results& results, const fs::path& scratch) {
   };
   std::vector<Place> places;
   const Subject tmpfs{"tmpfs", "none", "", {}};
-  for (const Subject& subject : {memory("device"), tmpfs}) {
+  for (const Subject& subject : {memory("device"), memory("ring"), tmpfs}) {
+    if (!obstacle(subject).empty()) continue;
     const fs::path place = scratch / ("programs-" + subject.name);
     fs::create_directory(place);
     try {

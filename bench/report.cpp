@@ -151,7 +151,7 @@ std::string to_markdown(const Results& results) {
   if (!results.skipped.empty()) {
     std::string reasons;
     for (const Skipped& skipped : results.skipped) reasons += fmt::format("* {}: {}\n", skipped.subject, skipped.why);
-    section("What could not be measured", "", reasons);
+    section("What could not be measured", "These are left out above.", reasons);
   }
   return text;
 }
