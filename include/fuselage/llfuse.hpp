@@ -35,7 +35,8 @@ inline const Options default_options = {"big_writes", "default_permissions", "no
 inline constexpr unsigned default_workers = 30;
 
 /// One mount and the loop that serves it: what `init`, `main` and `close` do for the one of the process, for any file
-/// system of inode level. Thread-safe, except that `main` and `close` are called by one thread at a time.
+/// system of inode level. Thread-safe, except that `main` is called by one thread at a time, and nothing beside
+/// `close`.
 class Session {
  public:
   /// Mounts. The file system is not asked anything before `main`; it must outlive the session. Throws

@@ -17,7 +17,8 @@ struct Session::State {
   std::optional<fuselage::Session> session;
   bool broken = false;  // INIT failed, and the kernel asks only once
 
-  std::atomic<fuselage::Session*> running{nullptr};
+  std::atomic<fuselage::Session*> begun{nullptr};    // `session`, for other threads
+  std::atomic<fuselage::Session*> running{nullptr};  // the same while `main` runs
   std::atomic<bool> stop_asked{false};
   std::atomic<int> signal{0};
 };
@@ -51,7 +52,7 @@ std::optional<int> Session::main(unsigned workers, bool handle_signals) {
       if (session.error().code() == ENODEV) return std::nullopt;  // unmounted before anything was asked
       throw std::runtime_error("the session cannot begin: " + session.error().message());
     }
-    state.session.emplace(std::move(session).value());
+    state.begun.store(&state.session.emplace(std::move(session).value()));
   }
   state.running.store(&*state.session);
   if (state.stop_asked.load()) state.session->stop();
@@ -77,6 +78,7 @@ void Session::signalled(int number) noexcept {
 }
 
 void Session::close(bool unmount) {
+  state_->begun.store(nullptr);
   state_->session.reset();
   if (!state_->mount) return;
   // What was cut off from outside is left to whoever did that.
@@ -85,11 +87,13 @@ void Session::close(bool unmount) {
 }
 
 fuselage::Notifier Session::notifier() const {
-  return state_->session ? state_->session->notifier() : fuselage::Notifier();
+  const fuselage::Session* const session = state_->begun.load();
+  return session != nullptr ? session->notifier() : fuselage::Notifier();
 }
 
 fuselage::Statistics Session::statistics() const {
-  return state_->session ? state_->session->statistics() : fuselage::Statistics();
+  const fuselage::Session* const session = state_->begun.load();
+  return session != nullptr ? session->statistics() : fuselage::Statistics();
 }
 
 }  // namespace llfuse

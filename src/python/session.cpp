@@ -233,8 +233,9 @@ PyObject* session_notify_store(PyObject* self, PyObject* arguments) {
   bool done = false;
   if (State* const state = state_of(self)) {
     const Bytes bytes(static_cast<const std::byte*>(data.buf), static_cast<std::size_t>(data.len));
+    const Notifier notifier = state->session.notifier().synchronous();  // good for nothing, but safe, once it is closed
     done = outside([&] {
-      const auto stored = state->session.notifier().synchronous().store(ino, static_cast<std::uint64_t>(offset), bytes);
+      const auto stored = notifier.store(ino, static_cast<std::uint64_t>(offset), bytes);
       if (!stored) error = stored.error();
     });
   }
@@ -264,6 +265,7 @@ PyObject* session_notify_retrieve(PyObject* self, PyObject* arguments) {
   State* const state = state_of(self);
   if (state == nullptr) return nullptr;
   auto kept = std::make_shared<Retrieved>(done);
+  const Notifier notifier = state->session.notifier();
   std::optional<Error> error;
   const bool sent = outside([&] {
     auto call = [kept](std::uint64_t at, Bytes bytes) {
@@ -274,8 +276,7 @@ PyObject* session_notify_retrieve(PyObject* self, PyObject* arguments) {
       if (!result) PyErr_WriteUnraisable(kept->function.get());
     };
     kept.reset();
-    const auto asked =
-        state->session.notifier().retrieve(ino, {offset, static_cast<std::size_t>(size)}, std::move(call));
+    const auto asked = notifier.retrieve(ino, {offset, static_cast<std::size_t>(size)}, std::move(call));
     if (!asked) error = asked.error();
   });
   if (!sent) return nullptr;

@@ -282,12 +282,12 @@ TEST_F(Llfuse, what_is_not_overridden_is_ENOSYS_or_done_without) {
 }
 
 #ifdef EXAMPLES
-TEST_F(Llfuse, the_example_says_hello_until_it_is_told_to_end) {
+TEST_F(Llfuse, the_example_says_hello_until_it_is_unmounted) {
   Program example({EXAMPLES "/llfuse_hello", mountpoint_});
   EXPECT_TRUE(eventually([this] { return is_mounted(mountpoint_); }));
   EXPECT_EQ(content(path("hello")), "Hello, world!\n");
   EXPECT_EQ(content(path("other")), "No such file or directory");
-  example.signal(SIGTERM);
+  unmount();
   EXPECT_EQ(example.wait(std::chrono::seconds(30)), 0) << example.output();
   EXPECT_FALSE(is_mounted(mountpoint_));
 }

@@ -153,13 +153,13 @@ TEST_F(Llfuse, L5_main_serves_several_requests_at_once) {
 
 TEST_F(Llfuse, L6_the_default_is_more_than_one_thread) {
   EXPECT_GT(llfuse::default_workers, 1u);
-  std::size_t during = 0;
+  std::atomic<std::size_t> during{0};
   const std::size_t before = threads_of_this_process();
   ops_.timeout = 0;
   ops_.in_getattr = [&] { during = threads_of_this_process(); };
   init_and_start();
   stat_error(path(""));
-  EXPECT_GE(during, before + 2);
+  EXPECT_GE(during.load(), before + 2);
 }
 
 TEST_F(Llfuse, L7_with_one_worker_everything_happens_on_the_calling_thread) {
@@ -177,6 +177,7 @@ TEST_F(Llfuse, L7_with_one_worker_everything_happens_on_the_calling_thread) {
 }
 
 TEST_F(Llfuse, L8_all_threads_have_ended_when_main_returns) {
+  const std::size_t before = threads_of_this_process();
   init();
   start();
   content(path());
@@ -184,7 +185,7 @@ TEST_F(Llfuse, L8_all_threads_have_ended_when_main_returns) {
   EXPECT_TRUE(inside());
   unmount();
   ended();
-  EXPECT_TRUE(eventually([] { return threads_of_this_process() == 1; }));
+  EXPECT_TRUE(eventually([&] { return threads_of_this_process() == before; }));
 }
 
 TEST_F(Llfuse, L9_signals_are_handled_during_main_and_as_before_afterwards) {
@@ -250,11 +251,15 @@ TEST_F(Llfuse, L15_also_when_that_was_before_main) {
 }
 
 TEST_F(Llfuse, main_throws_what_a_handler_throws_and_the_client_gets_EIO) {
+  std::atomic<bool> shall_throw{false};
   ops_.timeout = 0;
+  ops_.in_getattr = [&] {
+    if (shall_throw) throw std::domain_error("of the handler");
+  };
   init();
   start();
   ASSERT_EQ(stat_error(path()), 0);
-  ops_.in_getattr = [] { throw std::domain_error("of the handler"); };
+  shall_throw = true;
   EXPECT_EQ(stat_error(path("")), EIO);
   EXPECT_THROW(ended(), std::domain_error);
 }
