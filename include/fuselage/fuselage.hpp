@@ -4,9 +4,11 @@
 #pragma once
 
 #include <fuselage/async.hpp>
+#include <fuselage/deferred.hpp>
 #include <fuselage/file_system.hpp>
 #include <fuselage/handle_table.hpp>
 #include <fuselage/log.hpp>
+#include <fuselage/manual_session.hpp>
 #include <fuselage/mount.hpp>
 #include <fuselage/node_table.hpp>
 #include <fuselage/notifier.hpp>

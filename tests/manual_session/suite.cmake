@@ -1,0 +1,1 @@
+fuselage_test(manual_session LABELS mount)
