@@ -3,6 +3,7 @@ include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/fuselage ${FUSELAGE_GENERATED_INCLUDE}/fuselage DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY include/fuselage DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(libraries fuselage-shared fuselage-static)
@@ -10,6 +11,7 @@ if(TARGET fuselage-testing)
   list(APPEND libraries fuselage-testing)
 endif()
 install(TARGETS ${libraries} EXPORT fuselage-targets)
+install(TARGETS fuselage-fuse2 LIBRARY DESTINATION ${FUSELAGE_DROP_IN_DIR})
 if(TARGET fuselage)
   install(TARGETS fuselage)
   # mount(8) looks for mount.TYPE in sbin; the tool sees from its name that it was called that way.
@@ -31,5 +33,7 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${pkgconfig_dir} OU
 foreach(dir LIBDIR INCLUDEDIR)
   cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_${dir} BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} OUTPUT_VARIABLE pc_${dir})
 endforeach()
-configure_file(cmake/fuselage.pc.in fuselage.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/fuselage.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name fuselage fuselage-fuse2)
+  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

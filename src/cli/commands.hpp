@@ -31,4 +31,13 @@ int doctor(bool json);
 
 int demo();
 
+struct RunOrder {
+  std::vector<std::string> command;
+  bool stats = false;  ///< Tell at the end what was asked for and how long it took.
+  bool trace = false;  ///< Tell each request.
+};
+/// Runs an existing program of libfuse on our library, and proves that it does. The program's exit code; 1 if it has
+/// another library.
+int run_program(const RunOrder& order);
+
 }  // namespace fuselage::cli

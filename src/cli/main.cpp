@@ -45,12 +45,22 @@ void add_mount(CLI::App& tool, MountOrder& order, int& code) {
   command->footer(types_help);
 }
 
+void add_run(CLI::App& tool, RunOrder& order, int& code) {
+  CLI::App* const command = add_command(tool, "run", "Run an existing FUSE program on this library",
+                                        [&order, &code] { code = run_program(order); });
+  command->add_flag("--stats", order.stats, "At its end, tell what was asked for and how long it took");
+  command->add_flag("--trace", order.trace, "Tell each request");
+  command->add_option("PROGRAM", order.command, "The program and its arguments, behind --")->type_name("")->required();
+}
+
 int run_tool(int argc, char** argv) {
   CLI::App tool("File systems as ordinary programs", "fuselage");
   tool.set_version_flag("-V,--version", "fuselage " FUSELAGE_VERSION, "Show the version and exit");
   int code = 0;
   MountOrder order;
   add_mount(tool, order, code);
+  RunOrder run_order;
+  add_run(tool, run_order, code);
 
   std::string mountpoint;
   bool lazy = false;

@@ -100,6 +100,8 @@ class Headers:
 def module_of(path, headers):
     parts = path.relative_to(ROOT).parts
     if parts[0] == "include":
+        if path.suffix == ".h":
+            return "capi"  # the C interfaces
         return headers.module(str(path.relative_to(ROOT / "include")))
     return parts[1] if parts[0] == "src" else parts[0]
 

@@ -1,0 +1,50 @@
+# The C interfaces: libraries that stand in for those that existing programs were built with. They lie in a directory of
+# their own, so that they are never found by accident.
+
+set(FUSELAGE_DROP_IN_DIR ${CMAKE_INSTALL_LIBDIR}/fuselage)
+
+# fuselage_version_script(EXPORTS SCRIPT): from the list of exports, which says how it is read.
+function(fuselage_version_script exports script)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${exports})
+  file(STRINGS ${exports} lines REGEX "^[^#]")
+  set(nodes "")
+  foreach(line IN LISTS lines)
+    string(REPLACE " " ";" fields "${line}")
+    list(GET fields 0 node)
+    list(GET fields 1 name)
+    list(LENGTH fields count)
+    if(node STREQUAL "Base")
+      continue()
+    endif()
+    if(NOT node IN_LIST nodes)
+      list(APPEND nodes ${node})
+    endif()
+    if(count EQUAL 2)
+      string(APPEND names_${node} "    ${name};\n")
+    endif()
+  endforeach()
+  # Before the last node it would hide the old versions of the node it stands in.
+  list(GET nodes -1 last)
+  set(text "")
+  set(parent "")
+  foreach(node IN LISTS nodes)
+    string(APPEND text "${node} {\n  global:\n${names_${node}}")
+    if(node STREQUAL last)
+      string(APPEND text "  local:\n    *;\n")
+    endif()
+    string(APPEND text "}${parent};\n")
+    set(parent " ${node}")
+  endforeach()
+  file(CONFIGURE OUTPUT ${script} CONTENT "${text}" @ONLY)
+endfunction()
+
+file(GLOB capi2_sources CONFIGURE_DEPENDS src/capi/v2/*.cpp)
+fuselage_version_script(${PROJECT_SOURCE_DIR}/src/capi/v2/exports.txt ${PROJECT_BINARY_DIR}/libfuse2.map)
+add_library(fuselage-fuse2 SHARED ${capi2_sources})
+set_target_properties(fuselage-fuse2 PROPERTIES OUTPUT_NAME fuse SOVERSION 2 CXX_VISIBILITY_PRESET default
+                      LINK_DEPENDS ${PROJECT_BINARY_DIR}/libfuse2.map
+                      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/fuselage)
+target_include_directories(fuselage-fuse2 PRIVATE include/fuselage/fuse2 src)
+target_compile_definitions(fuselage-fuse2 PRIVATE FUSELAGE_VERSION="${PROJECT_VERSION}")
+target_link_libraries(fuselage-fuse2 PRIVATE fuselage-static fuselage-fmt)
+target_link_options(fuselage-fuse2 PRIVATE -Wl,--version-script=${PROJECT_BINARY_DIR}/libfuse2.map -Wl,-z,now)

@@ -1,0 +1,45 @@
+# C programs bring no runtime of a sanitizer along, and what they never free is their business.
+if(FUSELAGE_SANITIZE)
+  return()
+endif()
+
+# Programs as users write them: C, with the installed headers only, against libfuse.so.2.
+function(capi2_program name source)
+  add_executable(capi2-${name} ${CMAKE_CURRENT_LIST_DIR}/../programs/${source})
+  target_include_directories(capi2-${name} PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
+  target_compile_definitions(capi2-${name} PRIVATE _FILE_OFFSET_BITS=64 _GNU_SOURCE ${ARGN})
+  target_compile_options(capi2-${name} PRIVATE -Wno-conversion)
+  target_link_libraries(capi2-${name} PRIVATE fuselage-fuse2 Threads::Threads)
+endfunction()
+
+capi2_program(mirror mirror.c)
+capi2_program(low-level low_level.c)
+set(capi2_versions 21 22 25 26 27 28 29)
+foreach(version IN LISTS capi2_versions)
+  capi2_program(tiny-${version} tiny.c FUSE_USE_VERSION=${version})
+  set_target_properties(capi2-tiny-${version} PROPERTIES C_STANDARD 90 C_EXTENSIONS OFF)
+endforeach()
+
+fuselage_test(capi2 LABELS mount LIBRARIES fuselage-fuse2 TIMEOUT 300)
+target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
+target_compile_definitions(capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}")
+add_dependencies(capi2_test capi2-mirror capi2-low-level)
+foreach(version IN LISTS capi2_versions)
+  add_dependencies(capi2_test capi2-tiny-${version})
+endforeach()
+
+add_test(NAME capi2.exports
+         COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/capi2/exports.py
+                 ${PROJECT_SOURCE_DIR}/src/capi/v2/exports.txt $<TARGET_FILE:fuselage-fuse2>)
+add_test(NAME capi2.headers
+         COMMAND ${CMAKE_CURRENT_LIST_DIR}/capi2/headers.sh ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER}
+                 ${PROJECT_SOURCE_DIR})
+set_tests_properties(capi2.exports capi2.headers PROPERTIES LABELS fast SKIP_RETURN_CODE 77)
+
+# Packaged programs, unmodified.
+if(TARGET fuselage)
+  foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy)
+    add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/capi2/clients.sh ${name} $<TARGET_FILE:fuselage>)
+    set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
+  endforeach()
+endif()
