@@ -29,17 +29,17 @@ foreach(version IN LISTS capi2_versions)
 endforeach()
 
 add_test(NAME capi2.exports
-         COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/capi2/exports.py
+         COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/exports.py
                  ${PROJECT_SOURCE_DIR}/src/capi/v2/exports.txt $<TARGET_FILE:fuselage-fuse2>)
 add_test(NAME capi2.headers
-         COMMAND ${CMAKE_CURRENT_LIST_DIR}/capi2/headers.sh ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER}
+         COMMAND ${CMAKE_CURRENT_LIST_DIR}/headers.sh ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER}
                  ${PROJECT_SOURCE_DIR})
 set_tests_properties(capi2.exports capi2.headers PROPERTIES LABELS fast SKIP_RETURN_CODE 77)
 
 # Packaged programs, unmodified.
 if(TARGET fuselage)
   foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy)
-    add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/capi2/clients.sh ${name} $<TARGET_FILE:fuselage>)
+    add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/clients.sh ${name} $<TARGET_FILE:fuselage>)
     set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
   endforeach()
 endif()
