@@ -133,8 +133,8 @@ case $name in
     exit
     ;;
   fusepy)
-    need python3
-    python3 -c 'import fusepy' 2>/dev/null || skip "python3-fusepy is not installed"
+    need /usr/bin/python3  # the one that Debian's modules are for
+    /usr/bin/python3 -c 'import fusepy' 2>/dev/null || skip "python3-fusepy is not installed"
     cat >"$scratch/server.py" <<'END'
 import errno, stat, sys
 import fusepy as fuse
@@ -155,7 +155,7 @@ class Hello(fuse.Operations):
 
 fuse.FUSE(Hello(), sys.argv[1], foreground=True)
 END
-    serve python3 "$scratch/server.py" "$mnt"
+    serve /usr/bin/python3 "$scratch/server.py" "$mnt"
     [[ $(<"$mnt/hello") == hello ]]
     [[ $(ls "$mnt") == hello ]]
     ;;
