@@ -3,14 +3,15 @@ set(FUSELAGE_PYTHON /usr/bin/python3 CACHE FILEPATH "The interpreter that the mo
 set(FUSELAGE_PYTHON_DIR "" CACHE PATH
     "Where to install the module llfuse; empty: where the interpreter looks for what is installed below the prefix")
 
-set(report "import sysconfig as s, os
-print(s.get_path('include'), s.get_config_var('EXT_SUFFIX'), sep=';', end='')")
+set(report "import sysconfig as s
+print(s.get_path('include'), s.get_config_var('EXT_SUFFIX'), 'python' + s.get_python_version(), sep=';', end='')")
 execute_process(COMMAND ${FUSELAGE_PYTHON} -c "${report}" OUTPUT_VARIABLE found RESULT_VARIABLE failed ERROR_QUIET)
 if(failed)
-  set(found "none;none")
+  set(found "none;none;none")
 endif()
 list(GET found 0 python_include)
 list(GET found 1 python_suffix)
+list(GET found 2 python_version)
 if(NOT EXISTS ${python_include}/Python.h)
   message(STATUS "The Python module is left out: no Python.h for ${FUSELAGE_PYTHON} (package python3-dev)")
   return()
@@ -33,8 +34,10 @@ endforeach()
 
 if(FUSELAGE_INSTALL)
   set(python_dir ${FUSELAGE_PYTHON_DIR})
-  if(NOT python_dir)
-    set(python_dir lib/python3/dist-packages)
+  if(NOT python_dir AND CMAKE_INSTALL_PREFIX STREQUAL /usr)
+    set(python_dir lib/python3/dist-packages)  # Debian's own packages
+  elseif(NOT python_dir)
+    set(python_dir lib/${python_version}/dist-packages)
   endif()
   install(TARGETS fuselage-python LIBRARY DESTINATION ${python_dir}/llfuse COMPONENT python)
   install(FILES ${python_files} DESTINATION ${python_dir}/llfuse COMPONENT python)
