@@ -9,17 +9,6 @@ namespace {
 
 using Bytes = std::span<const std::byte>;
 
-/// The size of the arguments in this very message. INIT is where the minor is agreed on, so its own words count: the
-/// kernel always sends the structure that it was compiled with (fuse_send_init).
-std::uint32_t expected_arguments(const Message& message, const OperationRow& row, unsigned minor, std::uint64_t flags) {
-  if (row.opcode == Opcode::INIT && message.arguments.size() >= 2 * sizeof(std::uint32_t)) {
-    std::uint32_t stated;
-    std::memcpy(&stated, message.arguments.data() + sizeof(stated), sizeof stated);
-    minor = stated;
-  }
-  return row.arguments_size(minor, flags);
-}
-
 /// The bytes that the first `count` NUL-terminated strings take; more than there are when one does not end.
 std::size_t names_length(Bytes bytes, unsigned count) {
   std::size_t used = 0;
@@ -30,6 +19,33 @@ std::size_t names_length(Bytes bytes, unsigned count) {
     used = static_cast<std::size_t>(static_cast<const std::byte*>(end) - bytes.data()) + 1;
   }
   return used;
+}
+
+/// Whether a SETXATTR has the shorter structure. fuse_setxattr chooses before fuse_simple_request waits for INIT's
+/// answer, so the first requests of a connection have it whatever INIT agrees on. The lengths tell: the longer
+/// structure ends in zeros, which as a name would be shorter than the structure is longer.
+bool is_shorter_setxattr(const Message& message, const OperationRow& row) {
+  if (!message.contiguous) {
+    return message.header->len == sizeof(fuse_in_header) + row.shorter_arguments + message.payload.size();
+  }
+  if (message.arguments.size() < row.shorter_arguments) return false;
+  fuse_setxattr_in in{};
+  std::memcpy(&in, message.arguments.data(), row.shorter_arguments);
+  const Bytes rest = message.arguments.subspan(row.shorter_arguments);
+  const std::size_t name = names_length(rest, 1);
+  return name > 1 && rest.size() == name + in.size;
+}
+
+/// The size of the arguments in this very message. INIT is where the minor is agreed on, so its own words count: the
+/// kernel always sends the structure that it was compiled with (fuse_send_init).
+std::uint32_t expected_arguments(const Message& message, const OperationRow& row, unsigned minor, std::uint64_t flags) {
+  if (row.opcode == Opcode::INIT && message.arguments.size() >= 2 * sizeof(std::uint32_t)) {
+    std::uint32_t stated;
+    std::memcpy(&stated, message.arguments.data() + sizeof(stated), sizeof stated);
+    minor = stated;
+  }
+  if (row.opcode == Opcode::SETXATTR && is_shorter_setxattr(message, row)) return row.shorter_arguments;
+  return row.arguments_size(minor, flags);
 }
 
 /// The length of the extensions. Before 7.38 the header did not count them; the one that existed, the security context,

@@ -3,6 +3,9 @@
 #include <sys/xattr.h>
 
 #include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <future>
 #include <set>
 
 #include "client_syscalls/memory_mount.hpp"
@@ -275,6 +278,40 @@ TEST_F(Permissions, of_the_group_count_with_its_members) {
     EXPECT_EQ(::write(open_file("shared", O_WRONLY).get(), "TEXT", 4), 4);
   });
   EXPECT_EQ(read_file(path("shared")), "TEXT");
+}
+
+// The state of a thread of this program, as in proc(5); ' ' when there is none.
+char state_of_thread(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string line(std::istreambuf_iterator<char>(file), {});
+  const std::size_t end = line.rfind(')');
+  return end + 2 < line.size() ? line[end + 2] : ' ';
+}
+
+class EarlyAttributes : public MountTest, public ::testing::WithParamInterface<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Names, EarlyAttributes, ::testing::Values("user.a", "user.longer_than_the_structure"),
+                         [](const auto& name) { return name.param.size() < 8 ? "short" : "long"; });
+
+// The kernel writes the request down when it is made, in a form that depends on what INIT has agreed on so far.
+TEST_P(EarlyAttributes, set_before_the_session_has_begun_keep_their_names) {
+  memory::Memory memory;
+  Mount mount = must(Mount::create(make_directory(), {}));
+  const Watchdog watchdog(mount.mountpoint(), std::chrono::seconds(60));
+  std::atomic<pid_t> setter{0};
+  std::future<int> set = std::async(std::launch::async, [&] {
+    setter = ::gettid();
+    return failure(::setxattr(mount.mountpoint().c_str(), GetParam().c_str(), "value", 5, 0));
+  });
+  // Waits for INIT in fuse_get_req, where only a kill would reach it.
+  EXPECT_TRUE(eventually([&] { return setter != 0 && state_of_thread(setter) == 'D'; }));
+  Session session = must(Session::create(memory, mount));
+  std::future<Ended> ended = std::async(std::launch::async, [&] { return session.run(); });
+  EXPECT_EQ(set.get(), 0);
+  std::string value(16, '\0');
+  const ssize_t size = ::getxattr(mount.mountpoint().c_str(), GetParam().c_str(), value.data(), value.size());
+  EXPECT_EQ(value.substr(0, size < 0 ? 0 : static_cast<std::size_t>(size)), "value") << std::strerror(errno);
+  EXPECT_TRUE(mount.unmount());
+  EXPECT_EQ(ended.get().reason, Ended::Reason::unmounted);
 }
 
 }  // namespace

@@ -144,6 +144,43 @@ TEST(Arrange, fills_up_an_old_init_with_zeros) {
   EXPECT_EQ(in.flags2, 0u);
 }
 
+/// A SETXATTR with `structure` bytes of arguments, in a buffer that it fills.
+std::vector<std::byte> setxattr(std::size_t structure, std::uint32_t flags, std::string_view name, std::size_t size) {
+  const fuse_setxattr_in in{static_cast<std::uint32_t>(size), 0, flags, 0};
+  std::vector<std::byte> bytes(sizeof(fuse_in_header) + structure + name.size() + 1);
+  std::memcpy(bytes.data() + sizeof(fuse_in_header), &in, structure);
+  std::memcpy(bytes.data() + sizeof(fuse_in_header) + structure, name.data(), name.size());
+  bytes.resize(bytes.size() + size, std::byte{'v'});
+  set_u32(bytes, 0, bytes.size());
+  set_u32(bytes, 4, static_cast<std::uint32_t>(Opcode::SETXATTR));
+  return bytes;
+}
+
+TEST(Arrange, tells_the_two_forms_of_setxattr_apart) {
+  const OperationRow& row = row_of(Opcode::SETXATTR);
+  for (const auto& [structure, flags] : {std::pair(8u, 0u), std::pair(16u, 0u), std::pair(16u, 1u)}) {
+    for (std::size_t length = 1; length <= 255; ++length) {
+      for (const std::size_t size :
+           {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{300}}) {
+        const std::string name(length, 'n');
+        const std::vector<std::byte> bytes = setxattr(structure, flags, name, size);
+        Message message = split(bytes).value();
+        std::vector<std::byte> entry(message.arguments.begin(), message.arguments.begin() + structure);
+        entry.resize(uring_op_size, std::byte{'x'});  // what an earlier request left there
+        Message parts{message.header, entry, message.arguments.subspan(structure), {}, false};
+        for (Message* form : {&message, &parts}) {
+          ASSERT_TRUE(arrange(*form, row, kernel_minor, bit(Capability::SETXATTR_EXT)));
+          Decoder decoder(*form);
+          const auto in = decoder.arguments<fuse_setxattr_in>();
+          ASSERT_EQ(in.setxattr_flags, flags) << structure << ' ' << length << ' ' << size;
+          ASSERT_EQ(decoder.text(), name) << structure << ' ' << size;
+          ASSERT_EQ(decoder.rest().size(), size) << structure << ' ' << length;
+        }
+      }
+    }
+  }
+}
+
 Message with_payload(std::string_view payload) {
   Message message;
   message.payload = std::as_bytes(std::span(payload));
