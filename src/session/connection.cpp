@@ -67,8 +67,7 @@ bool Connection::is_own(const Request& request) const noexcept {
 bool Connection::refuses(const Request& request) const noexcept {
   const ::uid_t uid = request.context().uid;
   if (!options_.only_root_and || uid == 0 || uid == *options_.only_root_and) return false;
-  const wire::OperationRow& row = request.row();
-  return row.reply != wire::ReplyKind::none && row.missing != Missing::success;
+  return !request.row().is_farewell();
 }
 
 // Checks length and state. A message that cannot be right is answered EIO if its header can be trusted that far, never

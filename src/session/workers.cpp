@@ -380,9 +380,9 @@ void Workers::finish_suspended() {
         task.coroutine.resume();
         continue;
       }
-      // It was queued and never begun. A question is asked again if it matters; what FORGET says is said only once.
+      // It was queued and never begun. A question is asked again if it matters; a farewell is not.
       if (task.request->dequeue()) {
-        if (task.request->row().reply == wire::ReplyKind::none) {
+        if (task.request->row().is_farewell()) {
           connection_.serve(*task.request);
         } else {
           task.request->fail(Error{EINTR});

@@ -85,6 +85,9 @@ struct OperationRow {
     const bool shorter = minor < shorter_until_minor || (init_flags & shorter_without_flags) != shorter_without_flags;
     return shorter ? shorter_arguments : arguments;
   }
+  /// Whether it ends what began before, like RELEASE and FORGET: the kernel says so once and does not look at the
+  /// answer.
+  constexpr bool is_farewell() const { return reply == ReplyKind::none || missing == Missing::success; }
 };
 
 /// All rows, sorted by opcode.

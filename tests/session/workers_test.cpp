@@ -45,6 +45,10 @@ class Blocking : public FileSystem {
     return Data::borrow("through");
   }
   void forget(Ino, std::uint64_t count) override { forgotten += count; }
+  Reply<void> release(const Context&, Ino, const OpenFile&, bool) override {
+    ++released;
+    return {};
+  }
   Reply<Entry> lookup(const Context&, Ino, std::string_view) override {
     return Entry{.ino = Ino{2}, .attributes = Attributes::file(1)};
   }
@@ -72,6 +76,7 @@ class Blocking : public FileSystem {
   }
 
   std::atomic<std::uint64_t> forgotten{0};
+  std::atomic<std::uint64_t> released{0};
 
   void let_through(Ino ino) {
     const std::lock_guard lock(mutex_);
@@ -214,16 +219,22 @@ TEST(Stopping, TellsHandlersAndRunGoesOnLater) {
   }
 }
 
-TEST(Stopping, HandsOnWhatWasForgottenWhileEverybodyWasHeldUp) {
+// The kernel says neither twice.
+TEST(Stopping, HandsOnWhatWasReleasedAndForgottenWhileEverybodyWasHeldUp) {
   Blocking files;
   FakeKernel kernel(files, with_threads(1));
   ASSERT_TRUE(kernel.lookup(root_ino, "x"));
-  const auto held = kernel.read(Ino{2}, {}, {0, 100});
+  const auto opened = kernel.open(Ino{2}, O_RDONLY);
+  ASSERT_TRUE(opened);
+  const auto held = kernel.read(Ino{2}, {opened->handle}, {0, 100});
   ASSERT_TRUE(files.wait_for_inside(1));
+  const auto released = kernel.release(Ino{2}, {opened->handle});
   kernel.forget(Ino{2}, 1);
-  std::this_thread::sleep_for(milliseconds(50));  // the stand-in takes over and queues it
+  std::this_thread::sleep_for(milliseconds(50));  // the stand-in takes over and queues them
+  EXPECT_EQ(files.released.load(), 0u);
   EXPECT_EQ(files.forgotten.load(), 0u);
   EXPECT_EQ(kernel.stop().reason, Ended::Reason::stopped);
+  EXPECT_EQ(files.released.load(), 1u);
   EXPECT_EQ(files.forgotten.load(), 1u);
 }
 
