@@ -17,7 +17,7 @@ bench_server(bench-raw-device raw_device.cpp fuselage-static)
 bench_server(bench-fuselage fuselage.cpp fuselage-static)
 bench_server(bench-fuselage-path fuselage_path.cpp fuselage-static)
 
-find_package(PkgConfig)
+find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
   pkg_check_modules(FUSE3 IMPORTED_TARGET fuse3)
   pkg_check_modules(FUSE2 IMPORTED_TARGET fuse)

@@ -135,7 +135,7 @@ std::string helper(std::string& problem) {
   std::istringstream folders(std::string(path != nullptr ? path : "") + ":/usr/bin:/bin:/usr/local/bin");
   problem = "is not there";
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string program = folder + "/fusermount3";
+    std::string program = folder + "/fusermount3";
     struct stat status {};
     if (::stat(program.c_str(), &status) != 0) continue;
     if (status.st_uid == 0 && (status.st_mode & S_ISUID) != 0) return program;

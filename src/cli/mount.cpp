@@ -41,6 +41,7 @@ int mount(const MountOrder& order) {
   arguments.emplace_back("--");
   arguments.push_back(order.mountpoint);
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
 

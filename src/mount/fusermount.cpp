@@ -19,6 +19,7 @@ constexpr std::string_view comm_variable = "_FUSE_COMMFD=";
 // argv and envp want arrays of pointers that end with null.
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (std::string& text : strings) result.push_back(text.data());
   result.push_back(nullptr);
   return result;

@@ -100,7 +100,7 @@ Result<PathLocks::Outcome> PathLocks::take(const Want& want, Hold& hold, Marks* 
   }
   if (!want.exclusive) return Outcome::held;
   if (want.first.name) {
-    const auto outcome = exclude_target(hold, hold.first, *want.first.name, reserved);
+    auto outcome = exclude_target(hold, hold.first, *want.first.name, reserved);
     if (!outcome || *outcome == Outcome::busy) return outcome;
   }
   if (!want.second || !want.second->name) return Outcome::held;

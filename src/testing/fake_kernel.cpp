@@ -116,7 +116,7 @@ FakeKernel::State::ExchangePtr FakeKernel::State::submit(std::uint64_t unique, s
     const Bytes bytes = bytes_of(part);
     message.insert(message.end(), bytes.begin(), bytes.end());
   }
-  const auto exchange = ledger.open(std::move(message), await);
+  auto exchange = ledger.open(std::move(message), await);
   link->deliver(exchange->message);
   return exchange;
 }

@@ -80,7 +80,7 @@ class SocketLink final : public Link {
 
   Ended end() override {
     ::shutdown(kernel_.get(), SHUT_WR);
-    const Ended ended = join();
+    Ended ended = join();
     session_.reset();
     ::shutdown(kernel_.get(), SHUT_RDWR);
     if (reader_.joinable()) reader_.join();

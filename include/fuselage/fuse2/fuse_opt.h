@@ -23,7 +23,7 @@ struct fuse_opt {
 };
 
 #define FUSE_OPT_KEY(templ, key) \
-  { templ, -1U, key }
+  { templ, 0xffffffffU, key }
 #define FUSE_OPT_END \
   { NULL, 0, 0 }
 

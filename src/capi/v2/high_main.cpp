@@ -124,7 +124,7 @@ int fuse_exited(struct fuse* f) { return fuse_session_exited(f->session.get()); 
 fuse_session* fuse_get_session(struct fuse* f) { return f->session.get(); }
 
 fuse_context* fuse_get_context(void) { return context_function != nullptr ? context_function() : &current().context; }
-void fuse_set_getcontext_func(fuse_context* (*func)(void)) { context_function = func; }
+void fuse_set_getcontext_func(fuse_context* (*func)()) { context_function = func; }
 
 int fuse_getgroups(int size, gid_t list[]) {
   const fuselage::Context* const request = current().request;

@@ -10,7 +10,7 @@ namespace {
 
 using fuselage::capi2::complain;
 
-constexpr unsigned long no_offset = -1U;
+constexpr unsigned long no_offset = 0xffffffffU;  // of rows that store nothing
 
 // The list with every string of its own, so that it can grow.
 bool own(fuse_args* args) {
