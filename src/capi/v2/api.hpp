@@ -21,6 +21,9 @@ void complain(fmt::format_string<Arguments...> format, Arguments&&... arguments)
   std::fprintf(stderr, "fuse: %s\n", line.c_str());
 }
 
+/// A row that stores `value`, or what the template reads, at `offset` of the options.
+constexpr fuse_opt row(const char* templ, std::size_t offset, int value = 1) { return {templ, offset, value}; }
+
 /// Runs `body`; what it throws becomes `otherwise`, for no exception may reach a C program.
 template <class Body, class Otherwise>
 auto guarded(Body&& body, Otherwise otherwise) noexcept -> Otherwise {

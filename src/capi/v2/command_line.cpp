@@ -19,15 +19,13 @@ struct General {
   char* mountpoint = nullptr;
 };
 
-constexpr fuse_opt set(const char* templ, std::size_t offset) { return {templ, offset, 1}; }
-
 const fuse_opt general_rows[] = {
-    set("-d", offsetof(General, foreground)),
-    set("debug", offsetof(General, foreground)),
-    set("-f", offsetof(General, foreground)),
-    set("-s", offsetof(General, single_threaded)),
-    set("fsname=", offsetof(General, named)),
-    set("subtype=", offsetof(General, named)),
+    row("-d", offsetof(General, foreground)),
+    row("debug", offsetof(General, foreground)),
+    row("-f", offsetof(General, foreground)),
+    row("-s", offsetof(General, single_threaded)),
+    row("fsname=", offsetof(General, named)),
+    row("subtype=", offsetof(General, named)),
     FUSE_OPT_KEY("-h", key_help),
     FUSE_OPT_KEY("--help", key_help),
     FUSE_OPT_KEY("-ho", key_help_short),
@@ -92,23 +90,21 @@ int name_after_program(fuse_args* args) {
 
 enum LowLevelKey { key_low_help, key_low_version, key_ignored };
 
-constexpr fuse_opt low(const char* templ, std::size_t offset, int value = 1) { return {templ, offset, value}; }
-
 const fuse_opt low_level_rows[] = {
-    low("debug", offsetof(LowLevelOptions, debug)),
-    low("-d", offsetof(LowLevelOptions, debug)),
-    low("allow_root", offsetof(LowLevelOptions, allow_root)),
-    low("atomic_o_trunc", offsetof(LowLevelOptions, atomic_o_trunc)),
-    low("async_read", offsetof(LowLevelOptions, async_read)),
-    low("sync_read", offsetof(LowLevelOptions, async_read), 0),
-    low("no_remote_lock", offsetof(LowLevelOptions, no_remote_posix_lock)),
-    low("no_remote_lock", offsetof(LowLevelOptions, no_remote_flock)),
-    low("no_remote_posix_lock", offsetof(LowLevelOptions, no_remote_posix_lock)),
-    low("no_remote_flock", offsetof(LowLevelOptions, no_remote_flock)),
-    low("max_write=%u", offsetof(LowLevelOptions, max_write), 0),
-    low("max_readahead=%u", offsetof(LowLevelOptions, max_readahead), 0),
-    low("max_background=%u", offsetof(LowLevelOptions, max_background), 0),
-    low("congestion_threshold=%u", offsetof(LowLevelOptions, congestion_threshold), 0),
+    row("debug", offsetof(LowLevelOptions, debug)),
+    row("-d", offsetof(LowLevelOptions, debug)),
+    row("allow_root", offsetof(LowLevelOptions, allow_root)),
+    row("atomic_o_trunc", offsetof(LowLevelOptions, atomic_o_trunc)),
+    row("async_read", offsetof(LowLevelOptions, async_read)),
+    row("sync_read", offsetof(LowLevelOptions, async_read), 0),
+    row("no_remote_lock", offsetof(LowLevelOptions, no_remote_posix_lock)),
+    row("no_remote_lock", offsetof(LowLevelOptions, no_remote_flock)),
+    row("no_remote_posix_lock", offsetof(LowLevelOptions, no_remote_posix_lock)),
+    row("no_remote_flock", offsetof(LowLevelOptions, no_remote_flock)),
+    row("max_write=%u", offsetof(LowLevelOptions, max_write), 0),
+    row("max_readahead=%u", offsetof(LowLevelOptions, max_readahead), 0),
+    row("max_background=%u", offsetof(LowLevelOptions, max_background), 0),
+    row("congestion_threshold=%u", offsetof(LowLevelOptions, congestion_threshold), 0),
     FUSE_OPT_KEY("max_read=", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("big_writes", key_ignored),
     FUSE_OPT_KEY("splice_read", key_ignored),

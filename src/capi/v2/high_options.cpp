@@ -38,8 +38,6 @@ struct Raw {
 
 enum Key { key_help };
 
-constexpr fuse_opt row(const char* templ, std::size_t offset, int value = 1) { return {templ, offset, value}; }
-
 const fuse_opt rows[] = {
     row("hard_remove", offsetof(Raw, hard_remove)),
     row("use_ino", offsetof(Raw, use_ino)),

@@ -284,15 +284,15 @@ struct ModuleOptions {
 };
 
 const fuse_opt subdir_rows[] = {
-    {"subdir=%s", offsetof(ModuleOptions, subdir), 0},
-    {"rellinks", offsetof(ModuleOptions, relative_links), 1},
-    {"norellinks", offsetof(ModuleOptions, relative_links), 0},
+    row("subdir=%s", offsetof(ModuleOptions, subdir), 0),
+    row("rellinks", offsetof(ModuleOptions, relative_links)),
+    row("norellinks", offsetof(ModuleOptions, relative_links), 0),
     FUSE_OPT_END,
 };
 
 const fuse_opt iconv_rows[] = {
-    {"from_code=%s", offsetof(ModuleOptions, from_code), 0},
-    {"to_code=%s", offsetof(ModuleOptions, to_code), 0},
+    row("from_code=%s", offsetof(ModuleOptions, from_code), 0),
+    row("to_code=%s", offsetof(ModuleOptions, to_code), 0),
     FUSE_OPT_END,
 };
 
