@@ -22,6 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
+// Where the servers are. Read before main moves into a mount namespace of its own: from there the link would show the
+// way from the real root, not from that of a chroot.
+const fs::path program_folder = fs::read_symlink("/proc/self/exe").parent_path();
+
 // The same tree as the servers have it, without what is measured cold: this is never cold.
 void fill_tmpfs(const fs::path& root) {
   std::ofstream(root / "file") << std::string(8 << 20, 'x');
@@ -64,13 +68,11 @@ std::vector<Subject> subjects() {
   };
 }
 
-fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
-
 std::string obstacle(const Subject& subject) {
   if (subject.transport == "ring" && !ring_is_enabled()) {
     return "the kernel does not offer io_uring: echo 1 > /sys/module/fuse/parameters/enable_uring";
   }
-  if (!subject.command.empty() && !fs::exists(program_folder() / subject.command.front())) {
+  if (!subject.command.empty() && !fs::exists(program_folder / subject.command.front())) {
     return subject.command.front() + " was not built: its library was missing";
   }
   return {};
@@ -113,7 +115,7 @@ void Server::start(const Subject& subject, bool pinned) {
   for (const std::string& word : subject.command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(const_cast<char*>(mountpoint_.c_str()));
   arguments.push_back(nullptr);
-  const fs::path program = program_folder() / subject.command.front();
+  const fs::path program = program_folder / subject.command.front();
   output_ = ::memfd_create("output", MFD_CLOEXEC);
   pid_ = ::fork();
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");

@@ -23,9 +23,6 @@ std::vector<Subject> subjects();
 /// Why a subject cannot be measured here; empty when it can.
 std::string obstacle(const Subject& subject);
 
-/// The folder of this program, where the servers are.
-std::filesystem::path program_folder();
-
 /// A running server and its mount, unmounted and ended at the end of the scope. Only one thread may make servers.
 class Server {
  public:
