@@ -153,7 +153,10 @@ std::vector<Finding> ways(Trial& trial, bool& possible) {
   const bool direct = trial.mounted;
   findings.push_back(direct ? Finding{"mounting directly", Verdict::ok, "works"}
                             : Finding{"mounting directly", Verdict::warn, "not permitted to this user"});
-  if (!program.empty()) {
+  if (!program.empty() && ::access("/etc/mtab", F_OK) != 0) {
+    findings.push_back({"mounting by fusermount3", Verdict::warn, "it could not unmount, for want of an /etc/mtab",
+                        "ln -s /proc/self/mounts /etc/mtab"});
+  } else if (!program.empty()) {
     findings.push_back({"mounting by fusermount3", Verdict::ok, program});
   } else {
     findings.push_back({"mounting by fusermount3", direct ? Verdict::warn : Verdict::fail, problem,

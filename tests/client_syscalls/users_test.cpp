@@ -55,7 +55,7 @@ TEST_F(Users, with_allow_root_the_owner_and_root_enter) {
 }
 
 TEST_F(Users, mount_for_themselves_and_not_for_root) {
-  if (!has_helper()) GTEST_SKIP() << "fusermount3 is not installed";
+  if (!has_helper()) GTEST_SKIP() << "fusermount3 or /etc/mtab is missing";
   let_users_open_fuse();
   const auto path = make_directory("mnt", nobody);
   const Process server(

@@ -47,7 +47,7 @@ TEST_F(AutoUnmount, after_kill_as_root) {
 }
 
 TEST_F(AutoUnmount, after_kill_as_an_ordinary_user_without_allow_other) {
-  if (!has_helper()) GTEST_SKIP() << "fusermount3 is not installed";
+  if (!has_helper()) GTEST_SKIP() << "fusermount3 or /etc/mtab is missing";
   let_users_open_fuse();
   const auto path = make_directory("mnt", nobody);
   Process server(serving(path), nobody);

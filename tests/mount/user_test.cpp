@@ -19,7 +19,7 @@ class OrdinaryUser : public MountTest {
   void SetUp() override {
     MountTest::SetUp();
     if (IsSkipped()) return;
-    if (!has_helper()) GTEST_SKIP() << "fusermount3 is not installed";
+    if (!has_helper()) GTEST_SKIP() << "fusermount3 or /etc/mtab is missing";
     let_users_open_fuse();
   }
 
