@@ -34,6 +34,7 @@ class Program {
   explicit Program(const std::function<int()>& body) : output_(::memfd_create("output", MFD_CLOEXEC)) {
     // What the program leaves behind becomes ours, so that it can be waited for.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    std::fflush(nullptr);  // or it would say again what we have not written yet
     pid_ = ::fork();
     if (pid_ != 0) return;
     ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
