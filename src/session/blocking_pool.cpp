@@ -3,7 +3,6 @@
 #include <chrono>
 #include <thread>
 
-#include "transport/cpus.hpp"
 #include "transport/wake_signal.hpp"
 
 namespace fuselage::session {
@@ -16,10 +15,7 @@ void BlockingPool::run(std::function<void()> work) {
     return;
   }
   ++threads_;
-  std::thread([this, home = transport::home_of_this_thread()] {
-    home.apply();
-    serve();
-  }).detach();
+  std::thread([this] { serve(); }).detach();
 }
 
 void BlockingPool::serve() noexcept {

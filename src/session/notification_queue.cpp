@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/log.hpp"
-#include "transport/cpus.hpp"
 #include "transport/wake_signal.hpp"
 #include "wire/capabilities.hpp"
 
@@ -72,12 +71,7 @@ Result<void> NotificationQueue::submit(const Notification& notification, bool sy
     const std::lock_guard lock(mutex_);
     if (ended_) return Error{ENOTCONN};
     queue_.push_back(std::move(message));
-    if (!by_hand_ && !thread_.joinable()) {
-      thread_ = std::thread([this, home = transport::home_of_this_thread()] {
-        home.apply();
-        run();
-      });
-    }
+    if (!by_hand_ && !thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   wake_.notify_one();
   return {};
@@ -122,8 +116,7 @@ Result<void> NotificationQueue::retrieve(Ino ino, Range range, Retrieved done, b
   std::uint64_t unique = 0;
   {
     const std::lock_guard lock(mutex_);
-    unique = next_retrieval_;
-    next_retrieval_ += 2;
+    unique = next_retrieval_++;
     retrievals_.emplace(unique, std::move(done));
   }
   Result<void> submitted =

@@ -1,1 +1,0 @@
-fuselage_test(io LABELS mount)
