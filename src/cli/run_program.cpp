@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -59,20 +58,6 @@ std::vector<std::filesystem::path> fuse_libraries(const std::string& pid) {
   ::execvp(arguments.front(), arguments.data());
   fmt::print(stderr, "fuselage: cannot run '{}': {}\n", order.command.front(), std::strerror(errno));
   ::_exit(127);
-}
-
-// The program, until it has ended; later the signal is for us.
-std::atomic<pid_t> signalled{0};
-
-void pass_on(int number) {
-  const int before = errno;
-  if (const pid_t program = signalled) {
-    ::kill(program, number);
-  } else {
-    std::signal(number, SIG_DFL);
-    ::raise(number);
-  }
-  errno = before;
 }
 
 /// Listens to what the library in the program has to say.
@@ -130,13 +115,8 @@ class Watch {
   }
 
   void reap(int flags) {
-    // Its number is nobody else's until we have waited for it.
-    ::siginfo_t info{};
-    if (exit_code_ || ::waitid(P_PID, static_cast<id_t>(child_), &info, flags | WEXITED | WNOWAIT) != 0) return;
-    if (info.si_pid != child_) return;
-    signalled = 0;
     int status = 0;
-    ::waitpid(child_, &status, 0);
+    if (exit_code_ || ::waitpid(child_, &status, flags) != child_) return;
     exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
@@ -172,11 +152,7 @@ int run_program(const RunOrder& order) {
     fmt::print(stderr, "fuselage: fork: {}\n", std::strerror(errno));
     return 1;
   }
-  // Signals are for the program, whose end we wait for. A terminal sends those two to it as well.
-  std::signal(SIGINT, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);
-  signalled = child;
-  std::signal(SIGTERM, pass_on);
+  std::signal(SIGINT, SIG_IGN);  // it is for the program, whose end we wait for
   return Watch(order, *directory, ours.get(), child).wait();
 }
 

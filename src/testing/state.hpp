@@ -38,7 +38,6 @@ struct FakeKernel::State {
   Caller caller() const;
   ::mode_t masked(::mode_t mode) const;
   void begin();
-  void begin_device();
 
   const FakeKernelOptions options;
   fake::Ledger ledger;

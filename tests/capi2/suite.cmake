@@ -14,7 +14,6 @@ endfunction()
 
 capi2_program(mirror mirror.c)
 capi2_program(low-level low_level.c)
-capi2_program(device device.c)
 set(capi2_versions 21 22 25 26 27 28 29)
 foreach(version IN LISTS capi2_versions)
   capi2_program(tiny-${version} tiny.c FUSE_USE_VERSION=${version})
@@ -24,7 +23,7 @@ endforeach()
 fuselage_test(capi2 LABELS mount LIBRARIES fuselage-fuse2 TIMEOUT 300)
 target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
 target_compile_definitions(capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}")
-add_dependencies(capi2_test capi2-mirror capi2-low-level capi2-device)
+add_dependencies(capi2_test capi2-mirror capi2-low-level)
 foreach(version IN LISTS capi2_versions)
   add_dependencies(capi2_test capi2-tiny-${version})
 endforeach()
@@ -39,8 +38,7 @@ set_tests_properties(capi2.exports capi2.headers PROPERTIES LABELS fast SKIP_RET
 
 # Packaged programs, unmodified.
 if(TARGET fuselage)
-  foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy loggedfs disorderfs encfs fuse2fs exfat httpfs2
-          casync s3backer avfs securefs perl llfuse zfs)
+  foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy)
     add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/clients.sh ${name} $<TARGET_FILE:fuselage>)
     set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
   endforeach()

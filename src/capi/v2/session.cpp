@@ -81,9 +81,9 @@ ServedSession::~ServedSession() = default;
 
 void ServedSession::end() noexcept {
   running_.store(nullptr);
-  if (session_) watched_run().ended(this, session_->statistics());
+  if (session_) watched_run().ended(session_->statistics());
   session_.reset();
-  if (by_hand_) watched_run().ended(this, by_hand_->statistics());
+  if (by_hand_) watched_run().ended(by_hand_->statistics());
   manual_.store(nullptr);
   by_hand_.reset();
 }
@@ -94,7 +94,6 @@ SessionOptions ServedSession::session_options(std::size_t max_write) const {
   // Every answer of this interface says how long it holds.
   options.attr_timeout = options.entry_timeout = {};
   options.trace = options_.debug != 0 || watched_run().wants_trace();
-  options.character_device = character_device_;
   if (options_.allow_root != 0) options.only_root_and = ::getuid();
   return options;
 }
@@ -151,7 +150,6 @@ int ServedSession::loop(bool one_thread) {
   int code = 0;
   if (!exited_.load()) {
     const Ended ended = session_->run();
-    watched_run().left_loop(this, session_->statistics());
     if (ended.reason == Ended::Reason::error) {
       complain("{}", ended.to_string());
       code = -1;

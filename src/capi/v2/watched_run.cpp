@@ -48,23 +48,9 @@ void WatchedRun::say(std::string_view kind, std::string_view text) noexcept try 
 } catch (...) {
 }
 
-void WatchedRun::left_loop(const void* session, const Statistics& statistics) noexcept try {
-  if (socket_ < 0) return;
-  const std::lock_guard lock(mutex_);
-  not_ended_.insert_or_assign(session, statistics.to_string());
+void WatchedRun::ended(const Statistics& statistics) noexcept try {
+  if (socket_ >= 0) say("stats", statistics.to_string());
 } catch (...) {
-}
-
-void WatchedRun::ended(const void* session, const Statistics& statistics) noexcept try {
-  if (socket_ < 0) return;
-  say("stats", statistics.to_string());
-  const std::lock_guard lock(mutex_);
-  not_ended_.erase(session);
-} catch (...) {
-}
-
-WatchedRun::~WatchedRun() {
-  for (const auto& [session, statistics] : not_ended_) say("stats", statistics);
 }
 
 WatchedRun& watched_run() {

@@ -4,9 +4,6 @@
 #include <sys/types.h>
 
 #include <fuselage/statistics.hpp>
-#include <map>
-#include <mutex>
-#include <string>
 #include <string_view>
 
 namespace fuselage::capi2 {
@@ -16,16 +13,10 @@ namespace fuselage::capi2 {
 class WatchedRun {
  public:
   WatchedRun();
-  /// Tells what sessions that nobody has ended did.
-  ~WatchedRun();
-  WatchedRun(const WatchedRun&) = delete;
-  WatchedRun& operator=(const WatchedRun&) = delete;
 
   bool wants_trace() const noexcept { return trace_; }
-  /// The session's loop has returned. Not all programs destroy their sessions after that, but they exit.
-  void left_loop(const void* session, const Statistics& statistics) noexcept;
   /// A session is over.
-  void ended(const void* session, const Statistics& statistics) noexcept;
+  void ended(const Statistics& statistics) noexcept;
 
  private:
   void say(std::string_view kind, std::string_view text) noexcept;
@@ -34,8 +25,6 @@ class WatchedRun {
   int socket_ = -1;
   ino_t inode_ = 0;  ///< Programs close descriptors that they do not know: ours is recognised by this.
   bool trace_ = false;
-  std::mutex mutex_;
-  std::map<const void*, std::string> not_ended_;  ///< Guarded by `mutex_`.
 };
 
 WatchedRun& watched_run();
