@@ -37,6 +37,8 @@ class Program {
     std::fflush(nullptr);  // or it would say again what we have not written yet
     pid_ = ::fork();
     if (pid_ != 0) return;
+    // A shell that starts the tests in the background may have them ignored, and programs leave it at that.
+    for (const int number : {SIGINT, SIGHUP}) std::signal(number, SIG_DFL);
     ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
     ::dup2(output_, STDOUT_FILENO);
     ::dup2(output_, STDERR_FILENO);
