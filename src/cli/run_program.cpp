@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -60,6 +61,20 @@ std::vector<std::filesystem::path> fuse_libraries(const std::string& pid) {
   ::_exit(127);
 }
 
+// The program, until it has ended; later the signal is for us.
+std::atomic<pid_t> signalled{0};
+
+void pass_on(int number) {
+  const int before = errno;
+  if (const pid_t program = signalled) {
+    ::kill(program, number);
+  } else {
+    std::signal(number, SIG_DFL);
+    ::raise(number);
+  }
+  errno = before;
+}
+
 /// Listens to what the library in the program has to say.
 class Watch {
  public:
@@ -93,8 +108,10 @@ class Watch {
     const std::string_view kind = message.substr(0, message.find('\n'));
     const std::string text(message.substr(kind.size() + 1));
     if (kind == "loaded") {
+      loader_ = std::atoi(text.c_str());
       for (const auto& library : fuse_libraries(text)) loaded_ = loaded_ || library.parent_path() == directory_;
-      static_cast<void>(::send(socket_, "", 1, MSG_NOSIGNAL));
+      // Unanswered it waits for its end, and has mounted nothing.
+      if (loaded_) static_cast<void>(::send(socket_, "", 1, MSG_NOSIGNAL));
     } else if (kind == "stats" ? order_.stats : order_.trace) {
       std::fprintf(stderr, "%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
     }
@@ -103,11 +120,12 @@ class Watch {
 
   // A program that has another FUSE library is of no use here, and would only seem to run on ours.
   bool is_as_wanted() {
-    for (const auto& library : fuse_libraries(std::to_string(child_))) {
+    for (const auto& library : fuse_libraries(std::to_string(loader_))) {
       if (library.parent_path() == directory_) return true;  // it is about to say so
       fmt::print(stderr, "fuselage: '{}' loaded {} instead of a library of {}\n", order_.command.front(),
                  library.string(), directory_.string());
-      ::kill(child_, SIGTERM);
+      signalled = 0;
+      for (const pid_t process : {loader_, child_}) ::kill(process, SIGTERM);
       ::waitpid(child_, nullptr, 0);
       return false;
     }
@@ -115,8 +133,13 @@ class Watch {
   }
 
   void reap(int flags) {
+    // Its number is nobody else's until we have waited for it.
+    ::siginfo_t info{};
+    if (exit_code_ || ::waitid(P_PID, static_cast<id_t>(child_), &info, flags | WEXITED | WNOWAIT) != 0) return;
+    if (info.si_pid != child_) return;
+    signalled = 0;
     int status = 0;
-    if (exit_code_ || ::waitpid(child_, &status, flags) != child_) return;
+    ::waitpid(child_, &status, 0);
     exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
@@ -124,6 +147,7 @@ class Watch {
   const std::filesystem::path directory_;
   const int socket_;
   const pid_t child_;
+  pid_t loader_ = child_;  // the program, or a child of it that has told of its library
   bool loaded_ = false;
   std::optional<int> exit_code_;
 };
@@ -152,7 +176,11 @@ int run_program(const RunOrder& order) {
     fmt::print(stderr, "fuselage: fork: {}\n", std::strerror(errno));
     return 1;
   }
-  std::signal(SIGINT, SIG_IGN);  // it is for the program, whose end we wait for
+  // Signals are for the program, whose end we wait for. A terminal sends those two to it as well.
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  signalled = child;
+  std::signal(SIGTERM, pass_on);
   return Watch(order, *directory, ours.get(), child).wait();
 }
 

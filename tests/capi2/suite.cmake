@@ -1,5 +1,5 @@
 # C programs bring no runtime of a sanitizer along, and what they never free is their business.
-if(FUSELAGE_SANITIZE)
+if(FUSELAGE_SANITIZE OR NOT TARGET fuselage)
   return()
 endif()
 
@@ -22,8 +22,10 @@ endforeach()
 
 fuselage_test(capi2 LABELS mount LIBRARIES fuselage-fuse2 TIMEOUT 300)
 target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
-target_compile_definitions(capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}")
-add_dependencies(capi2_test capi2-mirror capi2-low-level)
+target_compile_definitions(
+  capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}" FUSELAGE_TOOL="$<TARGET_FILE:fuselage>"
+                     LIBRARY="$<TARGET_FILE:fuselage-fuse2>")
+add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level)
 foreach(version IN LISTS capi2_versions)
   add_dependencies(capi2_test capi2-tiny-${version})
 endforeach()
@@ -37,9 +39,7 @@ add_test(NAME capi2.headers
 set_tests_properties(capi2.exports capi2.headers PROPERTIES LABELS fast SKIP_RETURN_CODE 77)
 
 # Packaged programs, unmodified.
-if(TARGET fuselage)
-  foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy)
-    add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/clients.sh ${name} $<TARGET_FILE:fuselage>)
-    set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
-  endforeach()
-endif()
+foreach(name bindfs unionfs fuseiso afuse archivemount fuse-zip fusepy)
+  add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/clients.sh ${name} $<TARGET_FILE:fuselage>)
+  set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
+endforeach()

@@ -81,9 +81,9 @@ ServedSession::~ServedSession() = default;
 
 void ServedSession::end() noexcept {
   running_.store(nullptr);
-  if (session_) watched_run().ended(session_->statistics());
+  if (session_) watched_run().ended(this, session_->statistics());
   session_.reset();
-  if (by_hand_) watched_run().ended(by_hand_->statistics());
+  if (by_hand_) watched_run().ended(this, by_hand_->statistics());
   manual_.store(nullptr);
   by_hand_.reset();
 }
@@ -150,6 +150,7 @@ int ServedSession::loop(bool one_thread) {
   int code = 0;
   if (!exited_.load()) {
     const Ended ended = session_->run();
+    watched_run().left_loop(this, session_->statistics());
     if (ended.reason == Ended::Reason::error) {
       complain("{}", ended.to_string());
       code = -1;

@@ -48,13 +48,29 @@ void WatchedRun::say(std::string_view kind, std::string_view text) noexcept try 
 } catch (...) {
 }
 
-void WatchedRun::ended(const Statistics& statistics) noexcept try {
-  if (socket_ >= 0) say("stats", statistics.to_string());
+void WatchedRun::left_loop(const void* session, const Statistics& statistics) noexcept try {
+  if (socket_ < 0) return;
+  const std::lock_guard lock(mutex_);
+  not_ended_.insert_or_assign(session, statistics.to_string());
 } catch (...) {
 }
 
+void WatchedRun::ended(const void* session, const Statistics& statistics) noexcept try {
+  if (socket_ < 0) return;
+  say("stats", statistics.to_string());
+  const std::lock_guard lock(mutex_);
+  not_ended_.erase(session);
+} catch (...) {
+}
+
+void WatchedRun::exit() noexcept {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [session, statistics] : not_ended_) say("stats", statistics);
+  not_ended_.clear();
+}
+
 WatchedRun& watched_run() {
-  static WatchedRun run;
+  static WatchedRun& run = *new WatchedRun;  // never destroyed: the program's last destructors may end sessions
   return run;
 }
 
@@ -62,6 +78,7 @@ namespace {
 
 // The tool wants to know at once, not with the first session.
 [[gnu::constructor]] void announce() { watched_run(); }
+[[gnu::destructor]] void take_leave() { watched_run().exit(); }
 
 }  // namespace
 }  // namespace fuselage::capi2

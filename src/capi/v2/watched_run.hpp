@@ -4,6 +4,9 @@
 #include <sys/types.h>
 
 #include <fuselage/statistics.hpp>
+#include <map>
+#include <mutex>
+#include <string>
 #include <string_view>
 
 namespace fuselage::capi2 {
@@ -15,8 +18,12 @@ class WatchedRun {
   WatchedRun();
 
   bool wants_trace() const noexcept { return trace_; }
+  /// The session's loop has returned. Not all programs destroy their sessions after that, but they exit.
+  void left_loop(const void* session, const Statistics& statistics) noexcept;
   /// A session is over.
-  void ended(const Statistics& statistics) noexcept;
+  void ended(const void* session, const Statistics& statistics) noexcept;
+  /// The program exits: tells what those sessions did that nobody has ended.
+  void exit() noexcept;
 
  private:
   void say(std::string_view kind, std::string_view text) noexcept;
@@ -25,6 +32,8 @@ class WatchedRun {
   int socket_ = -1;
   ino_t inode_ = 0;  ///< Programs close descriptors that they do not know: ours is recognised by this.
   bool trace_ = false;
+  std::mutex mutex_;
+  std::map<const void*, std::string> not_ended_;  ///< Guarded by `mutex_`.
 };
 
 WatchedRun& watched_run();
