@@ -7,12 +7,27 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <fuselage/capability.hpp>
 #include <fuselage/result.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace fuselage {
+
+/// A character device instead of a mount (CUSE). The session's device is an open `/dev/cuse` then, and of the file
+/// system `open`, `read`, `write`, `flush`, `release`, `fsync`, `ioctl` and `poll` are called, with an `Ino` of 0;
+/// there are no lookups and no capabilities. The device exists while that descriptor is open.
+struct CharacterDevice {
+  /// What its uevent says, as "KEY=VALUE"; "DEVNAME=name" must be among them. Together at most 4096 bytes.
+  std::vector<std::string> information;
+  std::uint32_t major = 0;          ///< Its number; 0: the kernel finds one.
+  std::uint32_t minor = 0;          ///< Its number; the kernel finds one if `major` is 0.
+  bool unrestricted_ioctl = false;  ///< `ioctl` may ask for more of its caller's memory (`IoctlCall::unrestricted`).
+  /// Called once, when the kernel has been told all that, on the thread that serves the first message.
+  std::function<void()> announced{};
+};
 
 /// The choices of a session; the defaults are the fast ones. Times of zero mean "never" where that makes sense.
 struct SessionOptions {
@@ -30,8 +45,9 @@ struct SessionOptions {
   CapabilitySet disable{};  ///< Capabilities not to use though they are on by default (`-o no_cache_symlinks`, ...).
   bool handle_signals =
       false;  ///< `run` ends at SIGTERM, SIGINT and SIGHUP where the program has no handler of its own.
-  std::optional<::uid_t> only_root_and{};  ///< Refuse others with EACCES: what `allow_root` means.
-  bool trace = false;                      ///< Log a line for each message (level info).
+  std::optional<::uid_t> only_root_and{};             ///< Refuse others with EACCES: what `allow_root` means.
+  bool trace = false;                                 ///< Log a line for each message (level info).
+  std::optional<CharacterDevice> character_device{};  ///< Serve a character device, not a mount.
 };
 
 /// Why `Session::run` returned.

@@ -74,7 +74,7 @@ bool Connection::refuses(const Request& request) const noexcept {
 // ENOSYS, which the kernel would remember.
 bool Connection::accept(Request& request, const wire::OperationRow& row) noexcept {
   const State state = this->state();
-  const bool in_order = row.opcode == Opcode::INIT ? state == State::fresh : state == State::ready;
+  const bool in_order = row.opcode == first() ? state == State::fresh : state == State::ready;
   const auto arranged = wire::arrange(request.message, row, agreement_.minor, agreement_.flags);
   if (in_order && arranged) return true;
   count_malformed();
@@ -88,10 +88,19 @@ bool Connection::accept(Request& request, const wire::OperationRow& row) noexcep
   return false;
 }
 
+Opcode Connection::first() const noexcept { return options_.character_device ? Opcode::CUSE_INIT : Opcode::INIT; }
+
 void Connection::serve_own(Request& request) noexcept {
   switch (request.row().opcode) {
     case Opcode::INIT:
-      serve_init(request);
+    case Opcode::CUSE_INIT:
+      if (request.row().opcode != first()) {
+        request.fail(Error{EIO});  // the other kind of connection
+      } else if (options_.character_device) {
+        serve_device_init(request);
+      } else {
+        serve_init(request);
+      }
       return;
     case Opcode::INTERRUPT:
       interrupt(request);
@@ -108,7 +117,7 @@ void Connection::serve_own(Request& request) noexcept {
     case Opcode::DESTROY:
       request.answer();
       return;
-    default:  // CUSE_INIT: character devices are another protocol.
+    default:
       request.fail(Error{EIO});
       return;
   }
@@ -167,10 +176,8 @@ void Connection::serve_init(Request& request) noexcept try {
     request.answer(out);
     return;
   }
-  if (in.major < wire::kernel_major || in.minor < wire::oldest_minor) {
+  if (!speaks(in.major, in.minor)) {
     request.fail(Error{EPROTO});
-    fail(Error{EPROTO, fmt::format("the kernel speaks FUSE {}.{}, but at least {}.{} is needed: use a newer kernel",
-                                   in.major, in.minor, wire::kernel_major, wire::oldest_minor)});
     return;
   }
   propose(negotiation, in, options_, implemented_);
@@ -192,6 +199,52 @@ void Connection::serve_init(Request& request) noexcept try {
   state_.store(State::ready, std::memory_order_release);
   const ::iovec part{const_cast<wire::fuse_init_out*>(&out), wire::init_out_size(agreement_.minor)};
   if (!request.answer(std::span(&part, 1))) fail(Error{ENODEV, "unmounted before it was ready"});
+} catch (...) {
+  request.fail(Error{EIO});
+  fail(error_of_current_exception());
+}
+
+// The session fails if not.
+bool Connection::speaks(std::uint32_t major, std::uint32_t minor) noexcept {
+  if (major >= wire::kernel_major && minor >= wire::oldest_minor) return true;
+  fail(Error{EPROTO, fmt::format("the kernel speaks FUSE {}.{}, but at least {}.{} is needed: use a newer kernel",
+                                 major, minor, wire::kernel_major, wire::oldest_minor)});
+  return false;
+}
+
+void Connection::serve_device_init(Request& request) noexcept try {
+  constexpr std::size_t most_information = 4096;  // CUSE_INIT_INFO_MAX of the kernel
+  const auto in = wire::copy_out<wire::cuse_init_in>(request.message.arguments);
+  if (!speaks(in.major, in.minor)) {
+    request.fail(Error{EPROTO});
+    return;
+  }
+  const CharacterDevice& device = *options_.character_device;
+  std::string information;
+  for (const std::string& line : device.information) information.append(line.c_str(), line.size() + 1);
+  if (information.size() > most_information) {
+    request.fail(Error{EIO});
+    fail(Error{EINVAL, fmt::format("the information about the device takes {} bytes, {} are the most",
+                                   information.size(), most_information)});
+    return;
+  }
+  Negotiation negotiation;
+  propose(negotiation, in, options_);
+  negotiation.notifier = Notifier(notifications_);
+  if (const Result<void> initialised = handler_.init(negotiation); !initialised) {
+    request.fail(Error{EIO});
+    fail(initialised.error());
+    return;
+  }
+  wire::cuse_init_out out = agree_on_device(negotiation, options_, agreement_);
+  notifications_->begin(agreement_.minor);
+  state_.store(State::ready, std::memory_order_release);
+  const ::iovec parts[] = {{&out, sizeof out}, {information.data(), information.size()}};
+  if (!request.answer(std::span(parts))) {
+    fail(Error{ENODEV, "the device was closed before it was ready"});
+  } else if (device.announced) {
+    device.announced();
+  }
 } catch (...) {
   request.fail(Error{EIO});
   fail(error_of_current_exception());

@@ -105,7 +105,10 @@ class Connection {
   bool refuses(const Request& request) const noexcept;
   void serve_own(Request& request) noexcept;
   void serve_missing(Request& request) noexcept;
+  wire::Opcode first() const noexcept;
   void serve_init(Request& request) noexcept;
+  void serve_device_init(Request& request) noexcept;
+  bool speaks(std::uint32_t major, std::uint32_t minor) noexcept;
   void interrupt(Request& request) noexcept;
   void fail(Error error) noexcept;
 

@@ -63,6 +63,25 @@ void propose(Negotiation& negotiation, const wire::fuse_init_in& offer, const Se
   negotiation.time_granularity = options.time_granularity;
 }
 
+void propose(Negotiation& negotiation, const wire::cuse_init_in& offer, const SessionOptions& options) {
+  negotiation.minor = std::min(offer.minor, wire::kernel_minor);
+  negotiation.max_write = std::min(options.max_write, default_max_write);
+}
+
+wire::cuse_init_out agree_on_device(const Negotiation& negotiation, const SessionOptions& options,
+                                    Agreement& agreement) {
+  agreement.minor = negotiation.minor;
+  agreement.max_write = std::clamp(negotiation.max_write, smallest_write, std::max(options.max_write, smallest_write));
+  wire::cuse_init_out out{};
+  out.major = wire::kernel_major;
+  out.minor = wire::kernel_minor;
+  out.flags = options.character_device->unrestricted_ioctl ? wire::cuse_flag::unrestricted_ioctl : 0;
+  out.max_read = out.max_write = agreement.max_write;
+  out.dev_major = options.character_device->major;
+  out.dev_minor = options.character_device->minor;
+  return out;
+}
+
 wire::fuse_init_out agree(const Negotiation& negotiation, const SessionOptions& options, Agreement& agreement) {
   std::uint64_t flags = negotiation.wanted.bits() & negotiation.offered.bits();
   // Explicit and automatic invalidation exclude each other (process_init_reply takes the automatic one).

@@ -58,8 +58,35 @@ FakeKernel::State::ExchangePtr FakeKernel::State::send_init(std::uint32_t major)
   return ask<Opcode::INIT>(Ino{}, offer(major));
 }
 
+// As cuse_send_init and cuse_process_init_reply do it.
+void FakeKernel::State::begin_device() {
+  minor = options.minor;
+  const ExchangePtr init = ask<Opcode::CUSE_INIT>(
+      Ino{}, wire::cuse_init_in{options.major, options.minor, 0, wire::cuse_flag::unrestricted_ioctl});
+  if (!ledger.is_done(*init)) await(*init);
+  if (const Result<void> begun = link->begun(); !begun) {
+    agreed = begun.error();
+    return;
+  }
+  const auto out = structure<wire::cuse_init_out>(init->body);
+  minor = std::min(options.minor, out.minor);
+  ledger.agree(minor);
+  AgreedDevice device{.major = out.dev_major,
+                      .minor = out.dev_minor,
+                      .unrestricted_ioctl = (out.flags & wire::cuse_flag::unrestricted_ioctl) != 0};
+  std::string_view rest(init->body);
+  for (rest.remove_prefix(sizeof out); !rest.empty();) {
+    const std::size_t end = rest.find('\0');
+    if (end == rest.npos) return ledger.violation("a line about the device has no end");
+    device.information.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+  }
+  agreed = Agreed{.minor = minor, .max_write = out.max_write, .device = std::move(device)};
+}
+
 // As fuse_send_init and process_init_reply do it.
 void FakeKernel::State::begin() {
+  if (options.session.character_device) return begin_device();
   ExchangePtr init = send_init(options.major);
   if (!ledger.is_done(*init)) await(*init);
   auto out = structure<wire::fuse_init_out>(init->body);

@@ -30,6 +30,8 @@ std::size_t room(const Exchange& exchange) {
     case Opcode::IOCTL:
       return sizeof(wire::fuse_ioctl_out) +
              std::max<std::size_t>(exchange.arguments<wire::fuse_ioctl_in>().out_size, 4096);
+    case Opcode::CUSE_INIT:
+      return sizeof(wire::cuse_init_out) + 4096;  // CUSE_INIT_INFO_MAX
     default:
       return wire::ReplyShape::unlimited;
   }
@@ -46,6 +48,7 @@ Objection check_size(const Exchange& exchange, std::size_t size, unsigned minor)
   if (exchange.row->opcode == Opcode::INIT && exchange.arguments<wire::fuse_init_in>().major > wire::kernel_major) {
     shape = {2 * sizeof(std::uint32_t), sizeof(wire::fuse_init_out)};
   }
+  if (exchange.row->opcode == Opcode::CUSE_INIT) shape.min = sizeof(wire::cuse_init_out);
   if (size >= shape.min && size <= shape.max) return {};
   return fmt::format("it has {} bytes, {} to {} are taken", size, shape.min, shape.max);
 }

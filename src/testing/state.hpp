@@ -38,6 +38,7 @@ struct FakeKernel::State {
   Caller caller() const;
   ::mode_t masked(::mode_t mode) const;
   void begin();
+  void begin_device();
 
   const FakeKernelOptions options;
   fake::Ledger ledger;

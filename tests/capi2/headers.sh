@@ -17,9 +17,11 @@ for version in 21 22 25 26 27 28 29; do
       "$source/tests/programs/tiny.c"
   done
 done
-for version in 24 25 26 29; do
-  echo '#include <fuse_lowlevel.h>' | "$cc" -x c -std=c90 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -
-  echo '#include <fuse_lowlevel.h>' | "$cxx" -x c++ -std=c++98 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -
+for header in fuse_lowlevel.h cuse_lowlevel.h; do
+  for version in 24 25 26 29; do
+    echo "#include <$header>" | "$cc" -x c -std=c90 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -
+    echo "#include <$header>" | "$cxx" -x c++ -std=c++98 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -
+  done
 done
 for version in 21 22 25 29; do
   "$cc" -std=gnu11 "${flags[@]}" -DFUSE_USE_VERSION=$version "$source/tests/capi2/layouts.c"

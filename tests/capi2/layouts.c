@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #if FUSE_USE_VERSION == 25 || FUSE_USE_VERSION == 29
+#include <cuse_lowlevel.h>
 #include <fuse_lowlevel.h>
 #endif
 #include <fuse.h>
@@ -162,6 +163,24 @@ AT(struct fuse_module, factory, 8);
 AT(struct fuse_module, next, 16);
 AT(struct fuse_module, so, 24);
 AT(struct fuse_module, ctr, 32);
+SIZE(struct cuse_info, 32);
+AT(struct cuse_info, dev_major, 0);
+AT(struct cuse_info, dev_minor, 4);
+AT(struct cuse_info, dev_info_argc, 8);
+AT(struct cuse_info, dev_info_argv, 16);
+AT(struct cuse_info, flags, 24);
+SIZE(struct cuse_lowlevel_ops, 88);
+AT(struct cuse_lowlevel_ops, init, 0);
+AT(struct cuse_lowlevel_ops, init_done, 8);
+AT(struct cuse_lowlevel_ops, destroy, 16);
+AT(struct cuse_lowlevel_ops, open, 24);
+AT(struct cuse_lowlevel_ops, read, 32);
+AT(struct cuse_lowlevel_ops, write, 40);
+AT(struct cuse_lowlevel_ops, flush, 48);
+AT(struct cuse_lowlevel_ops, release, 56);
+AT(struct cuse_lowlevel_ops, fsync, 64);
+AT(struct cuse_lowlevel_ops, ioctl, 72);
+AT(struct cuse_lowlevel_ops, poll, 80);
 SIZE(struct fuse_session_ops, 32);
 AT(struct fuse_session_ops, process, 0);
 AT(struct fuse_session_ops, exit, 8);

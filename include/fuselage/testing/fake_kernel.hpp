@@ -63,6 +63,14 @@ struct Caller {
   std::vector<SecurityContext> labels{};  ///< The same, if `SECURITY_CTX` was.
 };
 
+/// What CUSE_INIT ended with, if `SessionOptions::character_device` is set.
+struct AgreedDevice {
+  std::vector<std::string> information{};
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+  bool unrestricted_ioctl = false;
+};
+
 /// What INIT ended with.
 struct Agreed {
   std::uint32_t minor = 0;
@@ -75,6 +83,7 @@ struct Agreed {
   std::uint16_t max_pages = 0;
   std::uint32_t max_stack_depth = 0;
   std::uint16_t request_timeout = 0;  ///< Seconds.
+  std::optional<AgreedDevice> device{};
 };
 
 /// A notification that the file system sent.

@@ -9,7 +9,7 @@
 namespace fuselage::capi2 {
 
 /// A session of fuse_lowlevel_new, and the file system behind it: every operation asks the program's handler.
-class LowLevel final : public ServedSession, private FileSystem {
+class LowLevel : public ServedSession, private FileSystem {
  public:
   LowLevel(const LowLevelOptions& options, const fuse_lowlevel_ops& ops, void* user_data);
   ~LowLevel() override { end(); }

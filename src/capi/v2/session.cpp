@@ -94,6 +94,7 @@ SessionOptions ServedSession::session_options(std::size_t max_write) const {
   // Every answer of this interface says how long it holds.
   options.attr_timeout = options.entry_timeout = {};
   options.trace = options_.debug != 0 || watched_run().wants_trace();
+  options.character_device = character_device_;
   if (options_.allow_root != 0) options.only_root_and = ::getuid();
   return options;
 }

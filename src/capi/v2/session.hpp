@@ -83,6 +83,8 @@ class ServedSession : public fuse_session, private Carrier {
   virtual FileSystemRef file_system() = 0;
   /// To be called first in the destructor of the class that has the file system.
   void end() noexcept;
+  /// It is no mount but this. Before the first message.
+  void serve_device(CharacterDevice device) { character_device_ = std::move(device); }
 
  private:
   int send(std::span<const ::iovec> message) noexcept override;
@@ -90,6 +92,7 @@ class ServedSession : public fuse_session, private Carrier {
   ManualSession* manual(fuse_chan* from);
 
   const LowLevelOptions options_;
+  std::optional<CharacterDevice> character_device_;
   std::mutex mutex_;
   std::optional<ManualSession> by_hand_;  // guarded by mutex_ until it is there
   std::atomic<ManualSession*> manual_{nullptr};
