@@ -142,8 +142,16 @@ static int m_create(const char* path, mode_t mode, struct fuse_file_info* fi) {
   fi->fh = (uint64_t)fd;
   return 0;
 }
+/* Who waits for the next write, with the word "waits". */
+static struct fuse_pollhandle* waiting;
 static int m_read(const char* path, char* buffer, size_t size, off_t offset, struct fuse_file_info* fi) {
   note("read %s %lu", shown(path), (unsigned long)size);
+  if (has("stuck")) {
+    struct timespec long_time = {60, 0};
+    int interrupted = nanosleep(&long_time, NULL) != 0 && errno == EINTR && fuse_interrupted();
+    note("interrupted=%d", interrupted);
+    return interrupted ? -EINTR : 0;
+  }
   if (has("overrun")) return (int)size + 1;
   if (has("short") && size > 1000) size = 1000;
   return result((int)pread((int)fi->fh, buffer, size, offset));
@@ -161,10 +169,17 @@ static int m_read_buf(const char* path, struct fuse_bufvec** bufp, size_t size, 
   return 0;
 }
 static int m_write(const char* path, const char* buffer, size_t size, off_t offset, struct fuse_file_info* fi) {
+  int written;
   note("write %s %lu", shown(path), (unsigned long)size);
   if (has("overrun")) return (int)size + 1;
   if (has("direct") && size > 10) size = 10;
-  return result((int)pwrite((int)fi->fh, buffer, size, offset));
+  written = result((int)pwrite((int)fi->fh, buffer, size, offset));
+  if (waiting != NULL) {
+    fuse_notify_poll(waiting);
+    fuse_pollhandle_destroy(waiting);
+    waiting = NULL;
+  }
+  return written;
 }
 static int m_write_buf(const char* path, struct fuse_bufvec* source, off_t offset, struct fuse_file_info* fi) {
   struct fuse_bufvec target = FUSE_BUFVEC_INIT(fuse_buf_size(source));
@@ -184,7 +199,7 @@ static int m_flush(const char* path, struct fuse_file_info* fi) {
   return has("quota") ? -EDQUOT : 0;
 }
 static int m_release(const char* path, struct fuse_file_info* fi) {
-  note("release %s flock=%d", shown(path), fi->flock_release);
+  note("release %s flock=%d owner=%lx", shown(path), fi->flock_release, (unsigned long)fi->lock_owner);
   close((int)fi->fh);
   return -EIO;
 }
@@ -255,14 +270,14 @@ static int m_lock(const char* path, struct fuse_file_info* fi, int command, stru
   return 0;
 }
 static int m_flock(const char* path, struct fuse_file_info* fi, int operation) {
-  (void)fi;
-  note("flock %s %x", shown(path), operation);
+  note("flock %s %x owner=%lx", shown(path), operation, (unsigned long)fi->lock_owner);
   return 0;
 }
 static int m_ioctl(const char* path, int command, void* argument, struct fuse_file_info* fi, unsigned flags,
                    void* data) {
   (void)fi, (void)argument;
-  note("ioctl %s dir=%d data=%d", shown(path), (flags & FUSE_IOCTL_DIR) != 0, data != NULL);
+  note("ioctl %s dir=%d data=%d compat=%d %x", shown(path), (flags & FUSE_IOCTL_DIR) != 0, data != NULL,
+       (flags & FUSE_IOCTL_COMPAT) != 0, (unsigned)command);
   if ((unsigned)command == (unsigned)_IOWR('E', 1, int)) {
     *(int*)data += 1;
     return 7;
@@ -274,6 +289,16 @@ static int m_poll(const char* path, struct fuse_file_info* fi, struct fuse_pollh
   static int calls;
   (void)fi;
   note("poll %s", shown(path));
+  if (has("waits")) {
+    struct stat status;
+    if (fstat((int)fi->fh, &status) != 0) return -errno;
+    *events = status.st_size > 0 ? POLLIN : 0;
+    if (handle != NULL) {
+      if (waiting != NULL) fuse_pollhandle_destroy(waiting);
+      waiting = handle;
+    }
+    return 0;
+  }
   if (calls++ == 0 && handle != NULL) {
     *events = 0;
   } else {
@@ -283,6 +308,11 @@ static int m_poll(const char* path, struct fuse_file_info* fi, struct fuse_pollh
     fuse_notify_poll(handle);
     fuse_pollhandle_destroy(handle);
   }
+  return 0;
+}
+static int m_bmap(const char* path, size_t block_size, uint64_t* index) {
+  (void)block_size, (void)index;
+  note("bmap %s", path);
   return 0;
 }
 static int m_fallocate(const char* path, int mode, off_t offset, off_t length, struct fuse_file_info* fi) {
@@ -299,6 +329,7 @@ static void fill(struct fuse_operations* all) {
   all->removexattr = m_removexattr, all->opendir = m_opendir, all->readdir = m_readdir;
   all->releasedir = m_releasedir, all->fsyncdir = m_fsyncdir, all->init = m_init, all->destroy = m_destroy;
   all->access = m_access, all->ioctl = m_ioctl, all->poll = m_poll, all->fallocate = m_fallocate;
+  all->bmap = m_bmap;
   if (!has("no_create")) all->create = m_create;
   if (!has("no_f")) all->ftruncate = m_ftruncate, all->fgetattr = m_fgetattr;
   if (!has("no_utimens")) all->utimens = m_utimens;

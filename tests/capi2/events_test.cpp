@@ -1,0 +1,151 @@
+// What comes at any time: polling, interrupts, ioctls, and locks that end with their file.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <future>
+
+#include "base/unique_fd.hpp"
+#include "capi2/c_program.hpp"
+
+namespace fuselage::test {
+namespace {
+
+using base::UniqueFd;
+
+int failure_of(long result) { return result < 0 ? errno : 0; }
+
+/// What stands behind `key` in the first line of `log` that begins with `text`.
+std::string value_of(const std::string& log, const std::string& text, const std::string& key) {
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find(key);
+    if (line.starts_with(text) && at != line.npos) return line.substr(at + key.size());
+  }
+  return "(none)";
+}
+
+/// VmRSS in KiB.
+long resident(pid_t pid) {
+  return std::stol(value_of(text_of_file(fmt::format("/proc/{}/status", pid)), "VmRSS:", "VmRSS:"));
+}
+
+TEST_F(MirrorTest, AsksForBlocksOnlyOnDevices) {
+  start();
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  int block = 0;
+  EXPECT_TRUE(::ioctl(file.get(), FIBMAP, &block) != 0 || block == 0);
+  EXPECT_EQ(logged("bmap /file"), 0) << log();
+}
+
+TEST_F(MirrorTest, ReleasesFileLocksWithTheirOwner) {
+  start("locks");
+  for (const bool locks : {false, true}) {
+    const std::string name = locks ? "locked" : "never-locked";
+    std::string owner;
+    {
+      const UniqueFd file(::open(path(name).c_str(), O_CREAT | O_RDWR, 0600));
+      if (locks) {
+        ASSERT_EQ(::flock(file.get(), LOCK_EX), 0);
+        owner = value_of(log(), fmt::format("flock /{} 2", name), "owner=");
+        EXPECT_NE(owner, "0");
+      }
+    }
+    ASSERT_TRUE(eventually_logged(fmt::format("release /{}", name), 1)) << log();
+    EXPECT_EQ(value_of(log(), fmt::format("release /{} flock=1", name), "owner="), locks ? owner : "(none)") << log();
+  }
+}
+
+#ifdef __x86_64__
+// As a 32-bit program asks. The kernel may have no such door: then the process is killed.
+int ioctl_of_a_32_bit_program(int fd, unsigned command) {
+  constexpr int number_of_ioctl = 54;
+  long answer = number_of_ioctl;
+  asm volatile("int $0x80" : "+a"(answer) : "b"(fd), "c"(command), "d"(0) : "memory", "r8", "r9", "r10", "r11");
+  return static_cast<int>(answer);
+}
+
+TEST_F(MirrorTest, TellsIoctlsOf32BitPrograms) {
+  start();
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(ioctl_of_a_32_bit_program(file.get(), _IO('E', 2)) == 0 ? 0 : 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  if (WIFSIGNALED(status)) GTEST_SKIP() << "this kernel runs no 32-bit programs";
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(logged("ioctl /file dir=0 data=0 compat=1"), 1) << log();
+  EXPECT_EQ(::ioctl(file.get(), _IO('E', 2), nullptr), 0);
+  EXPECT_EQ(logged("ioctl /file dir=0 data=0 compat=0"), 1) << log();
+}
+#endif
+
+TEST_F(MirrorTest, PassesIoctlNumbersWithTheHighestBit) {
+  start();
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  constexpr unsigned long command = _IOWR('E', 1, int);
+  static_assert(command > INT_MAX);
+  int value = 1;
+  EXPECT_EQ(::ioctl(file.get(), command, &value), 7);
+  EXPECT_EQ(logged(fmt::format("ioctl /file dir=0 data=1 compat=0 {:x}", command)), 1) << log();
+}
+
+TEST_F(MirrorTest, WakesAllPollersWithOneNotification) {
+  start("waits");
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  std::vector<std::future<int>> pollers;
+  for (int i = 0; i < 3; ++i) {
+    pollers.push_back(std::async(std::launch::async, [&file] {
+      ::pollfd wait{file.get(), POLLIN, 0};
+      return ::poll(&wait, 1, 60000);
+    }));
+  }
+  // Each has asked, and found nothing.
+  ASSERT_TRUE(eventually([this] { return logged("poll /file") >= 3; }, std::chrono::seconds(60)));
+  ASSERT_EQ(::write(file.get(), "x", 1), 1);
+  for (auto& poller : pollers) EXPECT_EQ(poller.get(), 1);
+}
+
+TEST_F(MirrorTest, KeepsNothingOfPollHandlesThatTheProgramHasDestroyed) {
+  start();
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  const auto poll_often = [&file](int times) {
+    for (int i = 0; i < times; ++i) {
+      ::pollfd wait{file.get(), POLLIN, 0};
+      ASSERT_EQ(::poll(&wait, 1, 60000), 1);
+    }
+  };
+  poll_often(2000);
+  const long before = resident(mirror().pid());
+  poll_often(20000);
+  EXPECT_LT(resident(mirror().pid()), before + 500);
+}
+
+TEST_F(MirrorTest, InterruptsHandlersWithASignalWhenAsked) {
+  // Direct: nobody who waits for the page cache sees a signal that does not kill him.
+  start("stuck", {"-o", "intr,direct_io"});
+  write_file(root("file"), "text");
+  const std::string seen = in_child([this] {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(SIGALRM, &action, nullptr);
+    // Again and again: the first may come before the read has begun.
+    const ::itimerval often{{0, 200000}, {0, 200000}};
+    const UniqueFd file(::open(path("file").c_str(), O_RDONLY));
+    ::setitimer(ITIMER_REAL, &often, nullptr);
+    char byte = 0;
+    return std::to_string(failure_of(static_cast<int>(::read(file.get(), &byte, 1))));
+  });
+  EXPECT_EQ(seen, std::to_string(EINTR));
+  EXPECT_GE(logged("interrupted=1"), 1) << log();
+  EXPECT_EQ(logged("interrupted=0"), 0);
+}
+
+}  // namespace
+}  // namespace fuselage::test
