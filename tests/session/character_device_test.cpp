@@ -31,7 +31,9 @@ class Register : public FileSystem {
   }
   Reply<std::size_t> write(const Context&, Ino, const OpenFile&, std::uint64_t, Bytes bytes, WriteFlags) override {
     content.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (waiting != PollHandle{}) static_cast<void>(notifier.poll(waiting));
+    if (waiting != PollHandle{}) {
+      EXPECT_TRUE(notifier.synchronous().poll(waiting));
+    }
     return bytes.size();
   }
   Reply<std::uint32_t> poll(const Context&, Ino, const OpenFile&, std::uint32_t, PollHandle wake) override {
@@ -117,7 +119,6 @@ TEST_P(CharacterDeviceTest, IsReadAndWritten) {
   call.input = bytes_of(memory);
   EXPECT_EQ(kernel.ioctl(nobody, file, call)->result, 4);
   EXPECT_TRUE(kernel.release(nobody, file));
-  kernel.run_pending();
   const auto told = kernel.notifications();
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].name, "POLL");
