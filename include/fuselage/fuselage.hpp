@@ -7,6 +7,7 @@
 #include <fuselage/deferred.hpp>
 #include <fuselage/file_system.hpp>
 #include <fuselage/handle_table.hpp>
+#include <fuselage/io.hpp>
 #include <fuselage/log.hpp>
 #include <fuselage/manual_session.hpp>
 #include <fuselage/mount.hpp>

@@ -29,9 +29,19 @@ struct CharacterDevice {
   std::function<void()> announced{};
 };
 
+/// What carries the requests.
+enum class Transport {
+  automatic,  ///< What the environment variable FUSELAGE_TRANSPORT says: `uring` (FUSE over io_uring where kernel and
+              ///< process can do it) or `device`, which is also meant where it is not set.
+  uring,      ///< io_uring, or the session cannot be created.
+  device,     ///< `/dev/fuse`.
+};
+
 /// The choices of a session; the defaults are the fast ones. Times of zero mean "never" where that makes sense.
 struct SessionOptions {
   unsigned max_threads = 64;  ///< How many handlers may be held up at once. 1: all run on the thread that calls `run`.
+  Transport transport = Transport::automatic;  ///< With io_uring, handlers run on threads that are tied to their CPU.
+  unsigned ring_depth = 8;  ///< With io_uring: requests of one CPU under way before its queue grows; less on many CPUs.
   std::chrono::nanoseconds attr_timeout = std::chrono::seconds(1);   ///< For `Attributes` that do not say.
   std::chrono::nanoseconds entry_timeout = std::chrono::seconds(1);  ///< For `Entry`s that do not say.
   std::chrono::nanoseconds deadline{};           ///< Answer a request ETIMEDOUT when its handler takes longer.

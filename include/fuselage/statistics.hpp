@@ -46,7 +46,8 @@ struct Statistics {
   std::uint64_t deadlines = 0;                  ///< Requests answered ETIMEDOUT by the session.
   std::uint64_t malformed = 0;                  ///< Messages that were answered EIO or dropped unread.
   std::size_t threads = 0;                      ///< Worker threads now.
-  std::string transport;                        ///< "device", and why not a faster one if there is a reason.
+  std::string transport;                        ///< "io_uring" or "device".
+  std::string transport_reason;                 ///< Why it is not io_uring; empty if it is.
 
   /// A table for people, one line for each operation.
   std::string to_string() const;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -76,6 +77,8 @@ struct Trial {
   bool mounted = false;
   std::uint32_t minor = 0;
   CapabilitySet offered;
+  bool ring = false;                // FUSE over io_uring was really set up
+  std::array<char, 256> no_ring{};  // or why not
 };
 
 struct Asking : FileSystem {
@@ -104,7 +107,14 @@ Trial try_to_mount_here(bool user_namespace) {
   auto mount = Mount::create(std::filesystem::temp_directory_path(), {.fsname = "fuselage-doctor"});
   if (!mount) return trial;
   Asking asking(trial);
-  trial.mounted = Session::create(asking, *mount).has_value();
+  ::setenv("FUSELAGE_TRANSPORT", "uring", 1);  // this is a process of its own
+  const auto session = Session::create(asking, *mount);
+  trial.mounted = session.has_value();
+  if (session) {
+    const Statistics statistics = session->statistics();
+    trial.ring = statistics.transport_reason.empty();
+    statistics.transport_reason.copy(trial.no_ring.data(), trial.no_ring.size() - 1);
+  }
   return trial;
 }
 
@@ -196,10 +206,9 @@ Finding io_uring(const Trial& trial) {
   if (disabled == "2" || (disabled == "1" && ::geteuid() != 0)) {
     return {name, Verdict::warn, "on, but io_uring itself is disabled", "sysctl kernel.io_uring_disabled=0"};
   }
-  if (trial.mounted && !trial.offered.contains(Capability::OVER_IO_URING)) {
-    return {name, Verdict::warn, "on, but not offered on this mount"};
-  }
-  return {name, Verdict::ok, "on"};
+  if (!trial.mounted) return {name, Verdict::ok, "on"};
+  if (!trial.ring) return {name, Verdict::warn, fmt::format("on, but impossible: {}", trial.no_ring.data())};
+  return {name, Verdict::ok, "works"};
 }
 
 Finding passthrough(const Trial& trial) {

@@ -57,6 +57,17 @@ std::string connection_of(const fs::path& fdinfo) {
   return {};
 }
 
+// The threads that serve rings are named "fuse-ring/CONNECTION", or "fuse-ring-CPU" by libfuse.
+std::string transport_of(const fs::path& process, const std::string& connection) {
+  std::error_code ended;
+  for (fs::directory_iterator at(process / "task", ended), end; !ended && at != end; at.increment(ended)) {
+    std::string name;
+    std::getline(std::ifstream(at->path() / "comm"), name);
+    if (name == "fuse-ring/" + connection || name.starts_with("fuse-ring-")) return "io_uring";
+  }
+  return "device";
+}
+
 // By connection: the processes whose descriptors this user may see.
 std::multimap<std::string, Server> servers_by_connection() {
   std::multimap<std::string, Server> found;
@@ -72,7 +83,7 @@ std::multimap<std::string, Server> servers_by_connection() {
       const std::string connection = connection_of(process.path() / "fdinfo" / at->path().filename());
       if (connection.empty() || std::count(connections.begin(), connections.end(), connection) > 0) continue;
       connections.push_back(connection);
-      found.emplace(connection, Server{*pid, command_of(*pid)});
+      found.emplace(connection, Server{*pid, command_of(*pid), transport_of(process.path(), connection)});
     }
   }
   return found;

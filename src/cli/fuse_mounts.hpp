@@ -14,6 +14,7 @@ namespace fuselage::cli {
 struct Server {
   int pid = 0;
   std::string command;
+  std::string transport;  ///< "io_uring" or "device", as its threads are named; libfuse's are recognised too.
 };
 
 struct FuseMount {

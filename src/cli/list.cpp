@@ -14,7 +14,9 @@ using nlohmann::ordered_json;
 
 ordered_json to_json(const FuseMount& mount) {
   ordered_json servers = ordered_json::array();
-  for (const Server& server : mount.servers) servers.push_back({{"pid", server.pid}, {"command", server.command}});
+  for (const Server& server : mount.servers) {
+    servers.push_back({{"pid", server.pid}, {"command", server.command}, {"transport", server.transport}});
+  }
   return {{"mountpoint", mount.entry.mountpoint.string()},
           {"type", mount.entry.type},
           {"source", mount.entry.source},
@@ -25,7 +27,7 @@ ordered_json to_json(const FuseMount& mount) {
           {"servers", std::move(servers)}};
 }
 
-using Row = std::array<std::string, 7>;
+using Row = std::array<std::string, 8>;
 
 Row to_row(const FuseMount& mount) {
   std::string servers;
@@ -38,11 +40,12 @@ Row to_row(const FuseMount& mount) {
           mount.owner ? std::to_string(*mount.owner) : "?",
           mount.waiting ? std::to_string(*mount.waiting) : "?",
           to_text(mount.state),
+          mount.servers.empty() ? "-" : mount.servers.front().transport,
           servers.empty() ? "-" : servers};
 }
 
 void print_table(const std::vector<FuseMount>& mounts) {
-  std::vector<Row> rows{{"MOUNTPOINT", "TYPE", "SOURCE", "OWNER", "WAITING", "STATE", "SERVED BY"}};
+  std::vector<Row> rows{{"MOUNTPOINT", "TYPE", "SOURCE", "OWNER", "WAITING", "STATE", "TRANSPORT", "SERVED BY"}};
   for (const FuseMount& mount : mounts) rows.push_back(to_row(mount));
   std::array<std::size_t, std::tuple_size_v<Row>> widths{};
   for (const Row& row : rows) {

@@ -8,6 +8,7 @@
 #include "inode/dispatcher.hpp"
 #include "session/connection.hpp"
 #include "session/signals.hpp"
+#include "session/transport_choice.hpp"
 #include "session/workers.hpp"
 #include "transport/device.hpp"
 
@@ -16,10 +17,17 @@ namespace fuselage {
 // In the order in which one uses the other.
 struct Session::State {
   State(const FileSystemRef& file_system, int device, const SessionOptions& options)
-      : dispatcher(file_system), channel(device), connection(dispatcher, channel, options), workers(connection) {}
+      : dispatcher(file_system),
+        channel(device),
+        transport(device, channel, options),
+        connection(dispatcher, channel, options),
+        workers(connection) {
+    connection.set_transport_choice(transport);
+  }
 
   inode::Dispatcher dispatcher;
   transport::Device channel;
+  session::TransportChoice transport;  // outlives the threads that have sat at its rings
   session::Connection connection;
   session::Workers workers;
 
@@ -60,6 +68,10 @@ Result<Session> Session::create(FileSystemRef file_system, int device, SessionOp
   }
   connection.recycle(request);
   if (connection.state() != session::Connection::State::ready) return connection.failure();
+  if (const auto opened = state->transport.open(connection.agreement().max_write); !opened) return opened.error();
+  if (state->transport.uring() != nullptr) {
+    for (const auto& lane : state->transport.uring()->lanes()) state->workers.add_lane(*lane);
+  }
   return Session(std::move(state));
 } catch (...) {
   return error_of_current_exception();
@@ -84,6 +96,8 @@ Notifier Session::notifier() const { return Notifier(state_->connection.notifica
 Statistics Session::statistics() const {
   Statistics statistics = state_->connection.statistics();
   statistics.threads = state_->workers.threads();
+  if (state_->transport.uring() != nullptr) statistics.transport = state_->transport.uring()->lanes().front()->name();
+  statistics.transport_reason = state_->transport.reason();
   return statistics;
 }
 

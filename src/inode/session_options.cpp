@@ -23,6 +23,10 @@ void add_capability(OptionSet& table, SessionOptions& options, const wire::Capab
 
 void add_session_options(OptionSet& table, SessionOptions& options) {
   table.value("max_threads", &options.max_threads, "how many handlers may be held up at once")
+      .choice("transport", &options.transport,
+              {{"auto", Transport::automatic}, {"uring", Transport::uring}, {"device", Transport::device}},
+              "what carries the requests")
+      .value("ring_depth", &options.ring_depth, "with io_uring: requests of one CPU under way before its queue grows")
       .value("attr_timeout", &options.attr_timeout, "how long the kernel may believe attributes")
       .value("entry_timeout", &options.entry_timeout, "how long the kernel may believe names")
       .value("deadline", &options.deadline, "answer ETIMEDOUT when a handler takes longer")

@@ -6,17 +6,13 @@
 #include "session/request.hpp"
 
 namespace fuselage {
-namespace {
-
-session::Executor& executor_of(const Context& context) {
+session::Executor& session::Executor::of(const Context& context) {
   // A context without a request is one that a test made: there is nobody to wait with.
   if (context.services() == nullptr) {
     throw std::system_error(EINVAL, std::generic_category(), "waiting needs the context of a request");
   }
-  return session::Incoming::of(*context.services()).executor();
+  return Incoming::of(*context.services()).executor();
 }
-
-}  // namespace
 
 namespace detail {
 
@@ -69,7 +65,7 @@ class Sleeper final : public session::Timer {
 };
 
 void start_blocking(const Context& context, std::function<void()> work, std::coroutine_handle<> waiting) {
-  session::Executor& executor = executor_of(context);
+  session::Executor& executor = session::Executor::of(context);
   executor.run_blocking([&executor, work = std::move(work), waiting] {
     work();
     executor.post(waiting);
@@ -79,7 +75,7 @@ void start_blocking(const Context& context, std::function<void()> work, std::cor
 }  // namespace detail
 
 sleep_for::sleep_for(const Context& context, std::chrono::nanoseconds duration) {
-  session::Executor& executor = executor_of(context);
+  session::Executor& executor = session::Executor::of(context);
   sleeper_ = std::make_shared<detail::Sleeper>(executor, context.stop_token(), executor.now() + duration);
 }
 

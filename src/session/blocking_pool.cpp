@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "transport/cpus.hpp"
 #include "transport/wake_signal.hpp"
 
 namespace fuselage::session {
@@ -15,7 +16,10 @@ void BlockingPool::run(std::function<void()> work) {
     return;
   }
   ++threads_;
-  std::thread([this] { serve(); }).detach();
+  std::thread([this, home = transport::home_of_this_thread()] {
+    home.apply();
+    serve();
+  }).detach();
 }
 
 void BlockingPool::serve() noexcept {

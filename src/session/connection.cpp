@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "session/negotiate.hpp"
 #include "session/notification_queue.hpp"
+#include "session/transport_choice.hpp"
 #include "wire/decoder.hpp"
 #include "wire/encoder.hpp"
 
@@ -188,13 +189,13 @@ void Connection::serve_init(Request& request) noexcept try {
     fail(initialised.error());
     return;
   }
-  const wire::fuse_init_out out = agree(negotiation, options_, agreement_);
-  if (wire::has(agreement_.flags, wire::Capability::WRITEBACK_CACHE)) {
-    // The kernel asks without writing back first (fuse_lseek), so the file system would answer for an older, perhaps
-    // shorter file. Without an answer the kernel takes the whole file for data.
-    constexpr auto lseek = std::uint64_t{1} << static_cast<unsigned>(Opcode::LSEEK);
-    implemented_ = OperationSet(implemented_.bits() & ~lseek);
+  const Result<wire::fuse_init_out> agreed = agree_with(negotiation);
+  if (!agreed) {
+    request.fail(Error{EIO});
+    fail(agreed.error());
+    return;
   }
+  const wire::fuse_init_out& out = *agreed;
   notifications_->begin(agreement_.minor);
   state_.store(State::ready, std::memory_order_release);
   const ::iovec part{const_cast<wire::fuse_init_out*>(&out), wire::init_out_size(agreement_.minor)};
@@ -250,6 +251,28 @@ void Connection::serve_device_init(Request& request) noexcept try {
   fail(error_of_current_exception());
 }
 
+// The answer to INIT, and what follows from it.
+Result<wire::fuse_init_out> Connection::agree_with(Negotiation& negotiation) {
+  wire::fuse_init_out out = agree(negotiation, options_, agreement_);
+  bool ring = wire::has(agreement_.flags, wire::Capability::OVER_IO_URING);
+  if (transport_choice_ != nullptr) {
+    const auto prepared = transport_choice_->prepare(ring, agreement_.max_write);
+    if (!prepared) return prepared.error();
+    ring = *prepared;
+  } else {
+    ring = false;
+  }
+  if (!ring) agreement_.flags &= ~wire::bit(wire::Capability::OVER_IO_URING);
+  out.flags2 = static_cast<std::uint32_t>(agreement_.flags >> 32);
+  if (wire::has(agreement_.flags, wire::Capability::WRITEBACK_CACHE)) {
+    // The kernel asks without writing back first (fuse_lseek), so the file system would answer for an older, perhaps
+    // shorter file. Without an answer the kernel takes the whole file for data.
+    constexpr auto lseek = std::uint64_t{1} << static_cast<unsigned>(Opcode::LSEEK);
+    implemented_ = OperationSet(implemented_.bits() & ~lseek);
+  }
+  return out;
+}
+
 void Connection::fail(Error error) noexcept {
   const std::lock_guard lock(mutex_);
   failure_ = std::move(error);
@@ -263,22 +286,61 @@ Error Connection::failure() const {
 
 void Connection::interrupt(Request& request) noexcept {
   const auto target = wire::copy_out<wire::fuse_interrupt_in>(request.message.arguments).unique;
+  if (interrupt(target, &request)) return;
+  // Another thread has read the request but not begun it, or has just answered it. EAGAIN makes the kernel send the
+  // interrupt again as long as the request is not answered (fuse_dev_do_write). It does not look among the requests of
+  // the rings, so that for these the interrupt is kept.
+  if (transport_choice_ != nullptr && transport_choice_->uring() != nullptr) {
+    const std::lock_guard lock(mutex_);
+    early_.push_back({target, Executor::Clock::now()});
+    return;
+  }
+  request.channel->send(request, wire::error_header(request.header().unique, EAGAIN), {});
+}
+
+// `bearer`: the request that is the INTERRUPT itself.
+bool Connection::interrupt(std::uint64_t target, const Request* bearer) noexcept {
   Request* found = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    const auto is_target = [&](const auto& other) { return other.get() != &request && other->unanswered() == target; };
+    const auto is_target = [&](const auto& other) { return other.get() != bearer && other->unanswered() == target; };
     if (const auto at = std::find_if(requests_.begin(), requests_.end(), is_target); at != requests_.end()) {
       found = at->get();
     }
   }
   // Request objects live as long as the connection, so this one may have ended meanwhile but is still there.
-  if (found != nullptr && found->interrupt(target)) {
-    interrupts_.fetch_add(1, std::memory_order_relaxed);
-    return;
+  if (found == nullptr || !found->interrupt(target)) return false;
+  interrupts_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool Connection::look_for_interrupts(Executor::Clock::time_point now) noexcept {
+  constexpr std::chrono::seconds kept(2);         // what is not found by then was answered long ago
+  constexpr std::chrono::milliseconds quick(20);  // who is answered sooner need not be looked at
+  std::vector<EarlyInterrupt> early;
+  std::vector<std::pair<Request*, std::uint64_t>> slow;
+  bool again = false;
+  {
+    const std::lock_guard lock(mutex_);
+    early.swap(early_);
+    for (const auto& request : requests_) {
+      const std::uint64_t unique = request->unanswered();
+      if (unique == 0 || request->was_examined(unique)) continue;
+      if (request->age() < quick) {
+        again = true;
+      } else {
+        slow.emplace_back(request.get(), unique);
+      }
+    }
   }
-  // Another thread has read the request but not begun it, or has just answered it. EAGAIN makes the kernel send the
-  // interrupt again as long as the request is not answered (fuse_dev_do_write).
-  request.channel->send(request, wire::error_header(request.header().unique, EAGAIN), {});
+  for (const auto& [request, unique] : slow) {
+    if (request->examine(unique)) interrupt(unique, nullptr);
+  }
+  std::erase_if(early,
+                [&](const EarlyInterrupt& one) { return now - one.since > kept || interrupt(one.unique, nullptr); });
+  const std::lock_guard lock(mutex_);
+  early_.insert(early_.end(), early.begin(), early.end());
+  return again || !early_.empty();
 }
 
 void Connection::stop() noexcept {

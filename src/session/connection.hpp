@@ -22,6 +22,8 @@ class NotificationQueue;
 
 namespace fuselage::session {
 
+class TransportChoice;
+
 /// What serves the requests. A row's function decodes, calls the file system, and answers or suspends.
 class Handler {
  public:
@@ -83,6 +85,9 @@ class Connection {
   /// Answers ETIMEDOUT for those whose time is up; true if a request is still under way.
   bool expire_requests(Executor::Clock::time_point now) noexcept;
 
+  /// Delivers interrupts that found no request yet, or that the kernel has lost; true if some may still be found.
+  bool look_for_interrupts(Executor::Clock::time_point now) noexcept;
+
   /// A line for each request that was not answered within `age`.
   std::vector<std::string> under_way(std::chrono::nanoseconds age) const;
 
@@ -95,6 +100,9 @@ class Connection {
   const SessionOptions& options() const noexcept { return options_; }
   transport::Channel& channel() const noexcept { return channel_; }
   const std::shared_ptr<detail::NotificationQueue>& notifications() const noexcept { return notifications_; }
+
+  /// Who decides about io_uring; null: it is not used. Set before the first message.
+  void set_transport_choice(TransportChoice& choice) noexcept { transport_choice_ = &choice; }
 
   /// Who runs suspended requests on; set before the first message.
   void set_executor(Executor& executor) noexcept { executor_ = &executor; }
@@ -109,7 +117,9 @@ class Connection {
   void serve_init(Request& request) noexcept;
   void serve_device_init(Request& request) noexcept;
   bool speaks(std::uint32_t major, std::uint32_t minor) noexcept;
+  Result<wire::fuse_init_out> agree_with(Negotiation& negotiation);
   void interrupt(Request& request) noexcept;
+  bool interrupt(std::uint64_t target, const Request* bearer) noexcept;
   void fail(Error error) noexcept;
 
   Handler& handler_;
@@ -117,6 +127,7 @@ class Connection {
   const SessionOptions options_;
   OperationSet implemented_;  // constant once the state is `ready`
   Executor* executor_ = nullptr;
+  TransportChoice* transport_choice_ = nullptr;
   Agreement agreement_;
   std::atomic<State> state_{State::fresh};
   std::atomic<bool> stopping_{false};
@@ -131,6 +142,13 @@ class Connection {
   std::vector<Request*> free_;                      // guarded by mutex_
   std::vector<std::unique_ptr<Counters>> shards_;   // guarded by mutex_
   std::optional<Error> failure_;                    // guarded by mutex_
+
+  // INTERRUPTs that came before their request was taken up.
+  struct EarlyInterrupt {
+    std::uint64_t unique = 0;
+    Executor::Clock::time_point since;
+  };
+  std::vector<EarlyInterrupt> early_;  // guarded by mutex_
 };
 
 }  // namespace fuselage::session

@@ -41,9 +41,10 @@ std::string Statistics::to_string() const {
                         operation.errors, operation.bytes_in, operation.bytes_out, to_text(mean),
                         to_text(operation.latency.quantile(0.5)), to_text(operation.latency.quantile(0.99)));
   }
-  text +=
-      fmt::format("transport {}, {} thread{}, {} notifications, {} interrupts, {} past their deadline, {} malformed\n",
-                  transport, threads, threads == 1 ? "" : "s", notifications, interrupts, deadlines, malformed);
+  text += fmt::format("transport {}{}, {} thread{}, {} notifications, {} interrupts, ", transport,
+                      transport_reason.empty() ? "" : " (no io_uring: " + transport_reason + ")", threads,
+                      threads == 1 ? "" : "s", notifications, interrupts);
+  text += fmt::format("{} past their deadline, {} malformed\n", deadlines, malformed);
   return text;
 }
 

@@ -86,8 +86,6 @@ wire::fuse_init_out agree(const Negotiation& negotiation, const SessionOptions& 
   std::uint64_t flags = negotiation.wanted.bits() & negotiation.offered.bits();
   // Explicit and automatic invalidation exclude each other (process_init_reply takes the automatic one).
   if (wire::has(flags, Capability::EXPLICIT_INVAL_DATA)) flags &= ~wire::bit(Capability::AUTO_INVAL_DATA);
-  // The transport decides whether it takes this, and that is not this one.
-  flags &= ~wire::bit(Capability::OVER_IO_URING);
 
   const std::uint32_t limit =
       wire::has(flags, Capability::MAX_PAGES) ? options.max_write : std::min(options.max_write, default_max_write);

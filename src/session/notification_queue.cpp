@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "transport/cpus.hpp"
 #include "transport/wake_signal.hpp"
 #include "wire/capabilities.hpp"
 
@@ -71,7 +72,12 @@ Result<void> NotificationQueue::submit(const Notification& notification, bool sy
     const std::lock_guard lock(mutex_);
     if (ended_) return Error{ENOTCONN};
     queue_.push_back(std::move(message));
-    if (!by_hand_ && !thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!by_hand_ && !thread_.joinable()) {
+      thread_ = std::thread([this, home = transport::home_of_this_thread()] {
+        home.apply();
+        run();
+      });
+    }
   }
   wake_.notify_one();
   return {};
@@ -116,7 +122,8 @@ Result<void> NotificationQueue::retrieve(Ino ino, Range range, Retrieved done, b
   std::uint64_t unique = 0;
   {
     const std::lock_guard lock(mutex_);
-    unique = next_retrieval_++;
+    unique = next_retrieval_;
+    next_retrieval_ += 2;
     retrievals_.emplace(unique, std::move(done));
   }
   Result<void> submitted =

@@ -67,11 +67,13 @@ class NotificationQueue {
   std::condition_variable wake_;
   std::deque<std::vector<std::byte>> queue_;       // guarded by mutex_
   std::map<std::uint64_t, Retrieved> retrievals_;  // guarded by mutex_
-  std::uint64_t next_retrieval_ = 1;               // guarded by mutex_
-  bool paused_ = true;                             // guarded by mutex_
-  bool sending_ = false;                           // guarded by mutex_
-  bool ended_ = false;                             // guarded by mutex_
-  std::thread thread_;                             // guarded by mutex_
+  // Guarded by mutex_. The kernel looks for the answer among its own requests (fuse_uring_commit_fetch), which it
+  // numbers with even numbers from the other end.
+  std::uint64_t next_retrieval_ = std::uint64_t{1} << 62;
+  bool paused_ = true;    // guarded by mutex_
+  bool sending_ = false;  // guarded by mutex_
+  bool ended_ = false;    // guarded by mutex_
+  std::thread thread_;    // guarded by mutex_
 };
 
 }  // namespace fuselage::detail

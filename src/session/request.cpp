@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "base/log.hpp"
 #include "session/connection.hpp"
@@ -38,6 +39,21 @@ std::vector<::gid_t> groups_from_proc(::pid_t pid) {
     break;
   }
   return groups;
+}
+
+// A signal that waits for the thread and that it does not block.
+bool has_pending_signal(::pid_t thread) noexcept try {
+  std::ifstream status("/proc/" + std::to_string(thread) + "/status");
+  std::uint64_t pending = 0;
+  std::uint64_t blocked = 0;
+  for (std::string line; std::getline(status, line);) {
+    const auto value = [&line] { return std::strtoull(line.c_str() + line.find(':') + 1, nullptr, 16); };
+    if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) pending |= value();
+    if (line.starts_with("SigBlk:")) blocked = value();
+  }
+  return (pending & ~blocked) != 0;
+} catch (...) {
+  return false;
 }
 
 }  // namespace
@@ -105,6 +121,7 @@ void Request::begin(const wire::OperationRow& row, Counters& counters) noexcept 
   context_.uid = header().uid;
   context_.gid = header().gid;
   context_.pid = static_cast<::pid_t>(header().pid);
+  caller_.store(context_.pid, std::memory_order_relaxed);
   context_.umask = umask_of(row, message.arguments);
   context_.unique = header().unique;
   started_.store(now(), std::memory_order_relaxed);
@@ -166,6 +183,18 @@ bool Request::interrupt(std::uint64_t unique) noexcept {
   return true;
 }
 
+// On the rings the kernel forgets an interrupt that comes while it still has the request itself
+// (fuse_uring_prepare_send does not look, as fuse_dev_do_read does). The signal is still pending then, for the caller
+// sleeps in the kernel.
+bool Request::examine(std::uint64_t unique) noexcept {
+  examined_.store(unique);
+  const ::pid_t caller = caller_.load(std::memory_order_relaxed);
+  if (caller == 0 || interrupted_.load() == unique || !has_pending_signal(caller)) return false;
+  // A signal to the whole process may be on its way to another thread.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return has_pending_signal(caller) && unanswered() == unique;
+}
+
 void Request::stop() noexcept {
   if (!has_stop_source_.load(std::memory_order_acquire)) return;
   std::optional<std::stop_source> source;
@@ -184,10 +213,13 @@ bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_po
   // From here on the object may go on to another message, but a number is never used twice: at most this fails.
   const wire::OperationRow& late = row();
   if (late.reply == wire::ReplyKind::none) return false;
+  transport::Slot answered;
+  answered.channel = std::atomic_ref(channel).load(std::memory_order_acquire);
+  answered.place = std::atomic_ref(place).load(std::memory_order_acquire);
   if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
   base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", late.name, unique);
   counters_.load(std::memory_order_relaxed)->record(late.opcode, true, 0, 0, now.time_since_epoch() - started);
-  channel->send(*this, wire::error_header(unique, ETIMEDOUT), {});
+  answered.channel->send(answered, wire::error_header(unique, ETIMEDOUT), {});
   return true;
 }
 

@@ -127,6 +127,9 @@ class Request final : public Incoming {
 
   /// If `unique` is this request's and not answered yet: tells the handler to give up. From any thread.
   bool interrupt(std::uint64_t unique) noexcept;
+  /// Was the caller interrupted before the kernel gave us the request `unique`? From any thread, once.
+  bool examine(std::uint64_t unique) noexcept;
+  bool was_examined(std::uint64_t unique) const noexcept { return examined_.load() == unique; }
   /// Tells the handler that the session stops. From any thread.
   void stop() noexcept;
   /// If it has not been answered `deadline` after it began: answers ETIMEDOUT. From any thread.
@@ -152,6 +155,8 @@ class Request final : public Incoming {
 
   std::atomic<Counters*> counters_{nullptr};
   std::atomic<bool> queued_{false};
+  std::atomic<std::uint64_t> examined_{0};
+  std::atomic<::pid_t> caller_{0};  // atomic for the threads that look for lost interrupts
   std::coroutine_handle<> root_;
 };
 

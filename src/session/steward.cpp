@@ -43,6 +43,7 @@ void Steward::expire_at(Clock::time_point time, std::weak_ptr<Timer> timer) {
 
 void Steward::run() noexcept {
   transport::accept_only_wake_signal();
+  ::pthread_setname_np(::pthread_self(), "fuse-steward");
   while (!ended_.load()) {
     expire_timers();
     if (tick_()) {

@@ -1,9 +1,12 @@
 #include "session/workers.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 
 #include "base/log.hpp"
 #include "session/notification_queue.hpp"
+#include "transport/cpus.hpp"
 #include "transport/wake_signal.hpp"
 
 namespace fuselage::session {
@@ -18,14 +21,24 @@ constexpr std::size_t max_blocking_threads = 256;
 
 Workers::Workers(Connection& connection)
     : connection_(connection),
-      channel_(connection.channel()),
       max_threads_(std::max(1u, connection.options().max_threads)),
       pool_(max_blocking_threads),
       steward_([this] { return tick(); }) {
   connection_.set_executor(*this);
+  stations_.push_back(std::make_unique<Station>(connection.channel(), false));
 }
 
-Workers::~Workers() { pool_.drain(); }
+Workers::~Workers() {
+  pool_.drain();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  rest_.notify_all();
+  for (const auto& worker : workers_) worker->thread.join();
+}
+
+void Workers::add_lane(transport::Channel& lane) { stations_.push_back(std::make_unique<Station>(lane, true)); }
 
 Ended Workers::run() {
   ::sigset_t wake_only;
@@ -36,21 +49,8 @@ Ended Workers::run() {
 
   connection_.resume();
   connection_.notifications()->resume();
-  steward_.begin();
-  Worker* own = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    own = &add_worker();
-    own->id = ::pthread_self();
-  }
-  serve(*own);
-  // The others return as their handlers do; then what is suspended and can end does so here.
-  for (std::unique_lock lock(mutex_); !workers_.empty(); workers_.pop_back()) {
-    Worker& last = *workers_.back();  // it stays in the list, where the steward sees whom to wake, until it has left
-    lock.unlock();
-    if (last.thread.joinable()) last.thread.join();
-    lock.lock();
-  }
+  begin();
+  wait_for_workers();
   finish_suspended();
   steward_.end();
   ::pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
@@ -63,6 +63,43 @@ Ended Workers::run() {
   reason_.store(running, std::memory_order_release);
   asked_.store(running, std::memory_order_release);
   return ended;
+}
+
+// Everybody to their stations; the calling thread serves until it is told to stop.
+void Workers::begin() {
+  steward_.begin();
+  Worker* own = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    own = &add_worker();
+    own->id = ::pthread_self();
+    // Its own station first, so that nobody else takes the one it can take.
+    assign(*stations_.front(), *own);
+    std::size_t rested = 0;
+    for (const auto& worker : workers_) rested += worker->resting && !worker->is_stand_in ? 1 : 0;
+    ++runs_;
+    rest_.notify_all();
+    for (std::size_t i = 1; i < stations_.size(); ++i) {
+      stations_[i]->wanted = 1;
+      if (i > rested) start(&Workers::serve);
+    }
+  }
+  serve(*own);
+  leave(*own);
+}
+
+// The others return as their handlers do. Each stays in the list, where the steward sees whom to wake, until it has
+// left.
+void Workers::wait_for_workers() {
+  std::unique_lock lock(mutex_);
+  rest_.wait(lock, [this] {
+    return std::all_of(workers_.begin(), workers_.end(),
+                       [](const auto& worker) { return worker->gone || worker->resting; });
+  });
+  std::erase_if(workers_, [](const auto& worker) {
+    if (worker->gone && worker->thread.joinable()) worker->thread.join();
+    return worker->gone;
+  });
 }
 
 void Workers::stop(Ended::Reason reason, int signal) noexcept {
@@ -85,6 +122,25 @@ void Workers::expire_at(Clock::time_point time, std::weak_ptr<Timer> timer) {
 
 void Workers::run_blocking(std::function<void()> work) { pool_.run(std::move(work)); }
 
+void Workers::submit(IoOperation& operation) {
+  std::call_once(io_begun_, [this] {
+    try {
+      io_ = std::make_unique<IoRing>();
+    } catch (const std::system_error&) {
+      // Containers and kernel.io_uring_disabled forbid it.
+    }
+  });
+  if (io_ != nullptr) {
+    io_->submit(operation);
+  } else {
+    Executor::submit(operation);
+  }
+}
+
+void Workers::cancel(const IoOperation& operation) noexcept {
+  if (io_ != nullptr) io_->cancel(operation);
+}
+
 Workers::Worker& Workers::add_worker() {
   Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
   if (spare_counters_.empty()) spare_counters_.push_back(&connection_.new_counters());
@@ -103,11 +159,14 @@ bool Workers::start(void (Workers::*work)(Worker&) noexcept) {
   });
   Worker& worker = add_worker();
   try {
-    worker.thread = std::thread([this, &worker, work] {
+    worker.thread = std::thread([this, &worker, work, home = transport::home_of_this_thread()] {
+      home.apply();
       transport::accept_only_wake_signal();
-      worker.id = ::pthread_self();
-      (this->*work)(worker);
+      ::pthread_setname_np(::pthread_self(), "fuse-worker");
+      live(worker, work);
     });
+    // Here, not there: it may be woken before it has begun.
+    worker.id = worker.thread.native_handle();
     return true;
   } catch (const std::system_error& error) {
     base::log(LogLevel::warning, "no further thread: {}", error.what());
@@ -118,27 +177,59 @@ bool Workers::start(void (Workers::*work)(Worker&) noexcept) {
   }
 }
 
+void Workers::live(Worker& worker, void (Workers::*work)(Worker&) noexcept) noexcept {
+  do {
+    (this->*work)(worker);
+  } while (rest(worker));
+  leave(worker);
+}
+
+// Between two runs. False: the thread shall end.
+bool Workers::rest(Worker& worker) noexcept {
+  std::unique_lock lock(mutex_);
+  if (!worker.sat_at_lane) return false;
+  leave_station(worker, lock);
+  worker.state.store(State::parked, std::memory_order_release);
+  worker.resting = true;
+  rest_.notify_all();
+  const std::uint64_t last_run = runs_;
+  rest_.wait(lock, [&] { return ended_ || runs_ != last_run; });
+  worker.resting = false;
+  worker.state.store(State::busy, std::memory_order_release);
+  return !ended_;
+}
+
 void Workers::serve(Worker& worker) noexcept {
   while (!stopped()) {
     if (run_task(worker)) continue;
-    if (!become_reader(worker)) {
+    Station* const station = become_reader(worker);
+    if (station == nullptr) {
       if (!park(worker)) break;
       continue;
     }
-    while (is_reader(worker) && !has_tasks_.load(std::memory_order_relaxed) && !stopped()) {
+    while (is_reader(*station, worker) && !has_tasks_.load(std::memory_order_relaxed) && !stopped()) {
       if (Request* request = receive(worker); request != nullptr && connection_.admit(*request, *worker.counters)) {
+        worker.naps = has_lanes() && !station->is_lane && request->row().reply == wire::ReplyKind::none;
         serve_request(worker, *request);
       }
     }
   }
-  leave(worker);
+}
+
+// With the rings at work, what comes from the device is mostly FORGETs, each of which would wake this thread. After one
+// it waits a moment, so that the kernel can gather them. False: it was woken.
+bool Workers::nap(Worker& worker) noexcept {
+  if (!std::exchange(worker.naps, false)) return true;
+  const ::timespec moment{0, 2'000'000};
+  return ::nanosleep(&moment, nullptr) == 0;
 }
 
 // The next message, if there is one; what else may come is dealt with.
 Request* Workers::receive(Worker& worker) noexcept {
   using Kind = transport::Received::Kind;
   worker.state.store(State::receiving, std::memory_order_release);
-  const transport::Received received = channel_.receive(*worker.request);
+  transport::Received received;
+  if (nap(worker)) received = worker.station->channel.receive(*worker.request);
   // Sequentially consistent, like the steward's look before it falls asleep: one of us sees the other.
   worker.state.exchange(State::busy, std::memory_order_seq_cst);
   worker.beat.fetch_add(1, std::memory_order_relaxed);
@@ -151,6 +242,8 @@ Request* Workers::receive(Worker& worker) noexcept {
       }
       return static_cast<Request*>(received.slot);
     case Kind::woken:
+      // Somebody who was late to sit down here may have taken the place and left it again.
+      if (is_reader(*worker.station, worker)) worker.station->channel.attach();
       return nullptr;
     case Kind::closed:
       stop(Ended::Reason::unmounted);
@@ -189,72 +282,132 @@ bool Workers::run_task(Worker& worker) noexcept {
   return true;
 }
 
-bool Workers::become_reader(Worker& worker) {
+// With mutex_ held.
+void Workers::assign(Station& station, Worker& worker) noexcept {
+  station.wanted = 0;
+  station.reader.store(&worker, std::memory_order_relaxed);
+  worker.station = &station;
+  // On its way, where it may have to wait for the CPU: no other thread would be there sooner.
+  worker.state.store(State::receiving, std::memory_order_release);
+}
+
+// Sits down at a station that needs somebody, unless the worker has one; null: there is none.
+Workers::Station* Workers::become_reader(Worker& worker) {
   std::unique_lock lock(mutex_);
-  Worker* const current = reader_.load(std::memory_order_relaxed);
-  if (current != nullptr && current != &worker && !current->is_stand_in) return false;
-  reader_.store(&worker, std::memory_order_relaxed);
-  reader_wanted_ = false;
+  if (worker.station != nullptr && is_reader(*worker.station, worker)) return worker.station;
+  leave_station(worker, lock);
+  Station* const station = find_station(worker);
+  if (station == nullptr) return nullptr;
+  const Worker* const current = station->reader.load(std::memory_order_relaxed);
+  assign(*station, worker);
   // A stand-in that is just receiving brings one more message: handlers run in order of arrival, so wait for it. When
   // that takes so long that the steward posts it again, there is no end to wait for.
-  while (current != nullptr && current->is_stand_in && is_reader(worker) && current->state.load() == State::receiving &&
-         !stopped()) {
-    channel_.wake(current->id);
+  while (current != nullptr && is_reader(*station, worker) && current->state.load() == State::receiving && !stopped()) {
+    station->channel.wake(current->id);
     lock.unlock();
     std::this_thread::sleep_for(std::chrono::microseconds(50));
     lock.lock();
   }
-  return true;
+  lock.unlock();
+  sit_down(worker);
+  worker.beat.fetch_add(1, std::memory_order_relaxed);
+  worker.state.store(State::busy, std::memory_order_release);
+  return station;
+}
+
+void Workers::sit_down(Worker& worker) noexcept {
+  worker.sat_at_lane = worker.sat_at_lane || worker.station->is_lane;
+  worker.station->channel.attach();
+}
+
+// With mutex_ held, by `lock`: does not read from where it did.
+void Workers::leave_station(Worker& worker, std::unique_lock<std::mutex>& lock) noexcept {
+  Station* const station = std::exchange(worker.station, nullptr);
+  if (station == nullptr) return;
+  Worker* self = &worker;
+  station->reader.compare_exchange_strong(self, nullptr);
+  lock.unlock();
+  station->channel.detach();
+  lock.lock();
+}
+
+// With mutex_ held: a station where nobody or only a stand-in receives.
+Workers::Station* Workers::find_station(const Worker& worker) const {
+  Station* found = nullptr;
+  for (const auto& station : stations_) {
+    if (station->is_lane && !worker.thread.joinable()) continue;
+    const Worker* const reader = station->reader.load(std::memory_order_relaxed);
+    if (reader == nullptr) return station.get();
+    if (reader->is_stand_in && found == nullptr) found = station.get();
+  }
+  return found;
 }
 
 // Waits until there is something to do. False: the worker is not needed any more.
 bool Workers::park(Worker& worker) {
   std::unique_lock lock(mutex_);
-  const auto needed = [this] { return stopped() || !tasks_.empty() || reader_wanted_; };
+  const bool is_thread = worker.thread.joinable();
+  const auto needed = [&] {
+    return stopped() || !tasks_.empty() || std::any_of(stations_.begin(), stations_.end(), [&](const auto& station) {
+             return station->wanted != 0 && (is_thread || !station->is_lane);
+           });
+  };
   worker.state.store(State::parked, std::memory_order_release);
-  ++parked_count_;
   bool stays = true;
-  if (parked_count_ == 1 || !worker.thread.joinable()) {
-    parked_.wait(lock, needed);
+  if (!is_thread) {
+    caller_is_parked_ = true;
+    caller_parked_.wait(lock, needed);
+    caller_is_parked_ = false;
   } else {
-    stays = parked_.wait_for(lock, keep_parked, needed);
+    ++parked_threads_;
+    if (parked_threads_ == 1 || worker.sat_at_lane) {
+      parked_.wait(lock, needed);
+    } else {
+      stays = parked_.wait_for(lock, keep_parked, needed);
+    }
+    --parked_threads_;
   }
-  --parked_count_;
   worker.state.store(State::busy, std::memory_order_release);
   return stays;
 }
 
 void Workers::leave(Worker& worker) noexcept {
-  const std::lock_guard lock(mutex_);
-  Worker* self = &worker;
-  reader_.compare_exchange_strong(self, nullptr);
+  std::unique_lock lock(mutex_);
+  leave_station(worker, lock);
   worker.state.store(State::parked, std::memory_order_release);
   connection_.recycle(*worker.request);
   spare_counters_.push_back(worker.counters);
   worker.gone = true;
+  rest_.notify_all();
 }
 
 // The thread that keeps the way clear while every worker is held up.
 void Workers::stand_in(Worker& worker) noexcept {
+  std::unique_lock lock(mutex_);
   while (!stopped()) {
-    {
-      std::unique_lock lock(mutex_);
-      worker.state.store(State::parked, std::memory_order_release);
-      stand_in_wake_.wait(lock, [&] { return stopped() || is_reader(worker); });
-    }
-    while (is_reader(worker) && !stopped()) {
-      Request* const request = receive(worker);
-      if (request == nullptr || !connection_.admit(*request, *worker.counters)) continue;
-      if (connection_.is_own(*request)) {
-        connection_.serve(*request);
-      } else {
-        worker.request = &connection_.acquire();
-        request->queue();
-        enqueue({nullptr, request});
-      }
+    worker.state.store(State::parked, std::memory_order_release);
+    stand_in_wake_.wait(lock, [&] { return stopped() || worker.station != nullptr; });
+    if (worker.station == nullptr) return;
+    lock.unlock();
+    sit_down(worker);
+    stand_in_at(worker, *worker.station);
+    lock.lock();
+    leave_station(worker, lock);
+  }
+}
+
+void Workers::stand_in_at(Worker& worker, const Station& station) noexcept {
+  while (is_reader(station, worker) && !stopped()) {
+    Request* const request = receive(worker);
+    if (request == nullptr || !connection_.admit(*request, *worker.counters)) continue;
+    if (connection_.is_own(*request)) {
+      connection_.serve(*request);
+    } else {
+      worker.request = &connection_.acquire();
+      request->queue();
+      enqueue({nullptr, request});
     }
   }
-  leave(worker);
 }
 
 void Workers::enqueue(Task task) {
@@ -262,12 +415,9 @@ void Workers::enqueue(Task task) {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(task);
     has_tasks_.store(true, std::memory_order_relaxed);
-    if (parked_count_ > 0) {
-      parked_.notify_one();
-    } else if (!stopped() && servers() > 0 && servers() < max_threads_) {
-      start(&Workers::serve);
-    } else {
-      wake_receivers(false);
+    if (!wake_parked(false)) {
+      const bool may_start = !stopped() && servers() > 0 && servers() < max_threads_;
+      if (!may_start || !start(&Workers::serve)) wake_receivers(false);
     }
   }
   if (steward_.asleep()) steward_.poke();  // which repeats the wake-up if it came too early to be seen
@@ -283,7 +433,7 @@ std::size_t Workers::servers() const {
 void Workers::wake_receivers(bool stand_in_too) noexcept {
   for (const auto& worker : workers_) {
     if (worker->state.load(std::memory_order_acquire) == State::receiving && (stand_in_too || !worker->is_stand_in)) {
-      channel_.wake(worker->id);
+      stations_.front()->channel.wake(worker->id);
     }
   }
 }
@@ -307,22 +457,27 @@ bool Workers::tick() noexcept try {
     const std::lock_guard lock(mutex_);
     wake_receivers(true);
     parked_.notify_all();
+    caller_parked_.notify_all();
     stand_in_wake_.notify_all();
-    return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return !worker->gone; });
+    return std::any_of(workers_.begin(), workers_.end(),
+                       [](const auto& worker) { return !worker->gone && !worker->resting; });
   }
   bool active = asked_.load(std::memory_order_acquire) != running;
-  if (connection_.options().deadline.count() > 0) active = connection_.expire_requests(Clock::now());
+  if (connection_.options().deadline.count() > 0) active = connection_.expire_requests(Clock::now()) || active;
+  if (has_lanes()) active = connection_.look_for_interrupts(Clock::now()) || active;
   const std::lock_guard lock(mutex_);
-  relieve_reader();
+  for (const auto& station : stations_) relieve_reader(*station);
   for (const auto& worker : workers_) {
     const std::uint64_t beat = worker->beat.load(std::memory_order_relaxed);
     if (beat != worker->beat_seen) active = true;
     worker->beat_seen = beat;
   }
-  const Worker* const reader = reader_.load(std::memory_order_relaxed);
-  if (reader != nullptr && reader->state.load(std::memory_order_seq_cst) == State::busy) active = true;
-  if (!tasks_.empty() && parked_count_ == 0) {
-    wake_receivers(false);
+  for (const auto& station : stations_) {
+    const Worker* const reader = station->reader.load(std::memory_order_relaxed);
+    if (reader == nullptr || reader->state.load(std::memory_order_seq_cst) == State::busy) active = true;
+  }
+  if (!tasks_.empty()) {
+    if (!wake_parked(false)) wake_receivers(false);
     active = true;
   }
   return active;
@@ -332,35 +487,52 @@ bool Workers::tick() noexcept try {
 }
 
 // With mutex_ held. If the reader has been busy with one message since the last look, somebody else shall receive.
-void Workers::relieve_reader() {
-  Worker* const held_up = reader_.load(std::memory_order_relaxed);
-  if (held_up == nullptr || held_up->is_stand_in || held_up->state.load(std::memory_order_acquire) != State::busy ||
+void Workers::relieve_reader(Station& station) {
+  constexpr unsigned patience = 4;  // looks, until a worker that was called counts as lost to other work
+  const Worker* const held_up = station.reader.load(std::memory_order_relaxed);
+  if (held_up == nullptr) {
+    if (++station.wanted > patience) find_reader(station);
+    return;
+  }
+  if (held_up->is_stand_in || held_up->state.load(std::memory_order_acquire) != State::busy ||
       held_up->beat.load(std::memory_order_relaxed) != held_up->beat_seen) {
     return;
   }
-  reader_.store(nullptr, std::memory_order_relaxed);
-  reader_wanted_ = true;
-  if (parked_count_ > 0) {
-    parked_.notify_one();
-  } else if (servers() >= max_threads_ || !start(&Workers::serve)) {
-    post_stand_in();
-  }
+  station.reader.store(nullptr, std::memory_order_relaxed);
+  find_reader(station);
 }
 
 // With mutex_ held.
-void Workers::post_stand_in() {
-  const auto find = [this] {
-    return std::find_if(workers_.begin(), workers_.end(),
-                        [](const auto& worker) { return worker->is_stand_in && !worker->gone; });
+void Workers::find_reader(Station& station) {
+  station.wanted = 1;
+  if (wake_parked(station.is_lane)) return;
+  if (servers() >= max_threads_ || !start(&Workers::serve)) post_stand_in(station);
+}
+
+// With mutex_ held. False: nobody is parked who could do it.
+bool Workers::wake_parked(bool for_lane) noexcept {
+  if (parked_threads_ > 0) {
+    parked_.notify_one();
+  } else if (caller_is_parked_ && !for_lane) {
+    caller_parked_.notify_one();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// With mutex_ held.
+void Workers::post_stand_in(Station& station) {
+  const auto is_free = [](const auto& worker) {
+    return worker->is_stand_in && !worker->gone && !worker->resting && worker->station == nullptr;
   };
-  auto at = find();
+  auto at = std::find_if(workers_.begin(), workers_.end(), is_free);
   if (at == workers_.end()) {
     if (!start(&Workers::stand_in)) return;
     workers_.back()->is_stand_in = true;
     at = workers_.end() - 1;
   }
-  reader_wanted_ = false;
-  reader_.store(at->get(), std::memory_order_relaxed);
+  assign(station, **at);
   stand_in_wake_.notify_all();
 }
 
@@ -368,6 +540,7 @@ void Workers::post_stand_in() {
 void Workers::finish_suspended() {
   for (;;) {
     pool_.drain();
+    if (io_ != nullptr) io_->drain();
     std::deque<Task> tasks;
     {
       const std::lock_guard lock(mutex_);

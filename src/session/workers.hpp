@@ -17,6 +17,7 @@
 #include "session/blocking_pool.hpp"
 #include "session/connection.hpp"
 #include "session/executor.hpp"
+#include "session/io_ring.hpp"
 #include "session/steward.hpp"
 #include "transport/channel.hpp"
 
@@ -24,15 +25,22 @@ namespace fuselage::session {
 
 /// Serves a connection with as few threads as keep it going.
 ///
-/// One worker, the reader, receives a message, handles it, and receives the next. When a handler has not returned
+/// A station is a channel that somebody must receive from: the device, and each lane of io_uring. One worker, its
+/// reader, receives a message, handles it, and receives the next. When a handler has not returned
 /// within a moment the steward takes the reader's place from it and gives it to another worker; the one that was held
 /// up answers when it can, and parks. When as many as `max_threads` are held up, a stand-in receives: it delivers
 /// interrupts and queues everything else for the first worker that returns. With one thread, that is the thread that
-/// called `run`.
+/// called `run`; it never sits at a lane.
+///
+/// A thread that has sat at a lane does not end before this object does, but rests while `run` does not run: the kernel
+/// would take back what the thread has submitted.
 class Workers final : public Executor {
  public:
   explicit Workers(Connection& connection);
   ~Workers() override;
+
+  /// Receives from this one too; before the first `run`.
+  void add_lane(transport::Channel& lane);
 
   /// Serves until the connection or `stop` ends it. Not from two threads at once.
   Ended run();
@@ -45,9 +53,21 @@ class Workers final : public Executor {
   void post(std::coroutine_handle<> coroutine) override;
   void expire_at(Clock::time_point time, std::weak_ptr<Timer> timer) override;
   void run_blocking(std::function<void()> work) override;
+  void submit(IoOperation& operation) override;
+  void cancel(const IoOperation& operation) noexcept override;
 
  private:
   enum class State { parked, receiving, busy };
+
+  struct Worker;
+
+  struct Station {
+    explicit Station(transport::Channel& of, bool lane) : channel(of), is_lane(lane) {}
+    transport::Channel& channel;
+    const bool is_lane;
+    std::atomic<Worker*> reader{nullptr};
+    unsigned wanted = 0;  // guarded by mutex_: nobody receives, a worker shall; for so many looks of the steward
+  };
 
   struct Worker {
     Counters* counters = nullptr;
@@ -57,8 +77,12 @@ class Workers final : public Executor {
     std::atomic<std::uint64_t> beat{0};  // counts messages
     std::uint64_t beat_seen = 0;         // by the steward
     Request* request = nullptr;          // the object that the next message goes to
+    Station* station = nullptr;          // that it receives from, or did until another took it; guarded by mutex_
     bool is_stand_in = false;
-    bool gone = false;  // guarded by mutex_: its thread may be joined
+    bool sat_at_lane = false;
+    bool naps = false;     // before it looks for the next message
+    bool resting = false;  // guarded by mutex_: until the next `run`
+    bool gone = false;     // guarded by mutex_: its thread may be joined
   };
 
   struct Task {
@@ -68,24 +92,39 @@ class Workers final : public Executor {
 
   Worker& add_worker();
   bool start(void (Workers::*work)(Worker&) noexcept);
+  void live(Worker& worker, void (Workers::*work)(Worker&) noexcept) noexcept;
   void serve(Worker& worker) noexcept;
   void stand_in(Worker& worker) noexcept;
+  void stand_in_at(Worker& worker, const Station& station) noexcept;
+  bool rest(Worker& worker) noexcept;
+  void begin();
+  void wait_for_workers();
   Request* receive(Worker& worker) noexcept;
   void serve_request(Worker& worker, Request& request) noexcept;
   bool run_task(Worker& worker) noexcept;
-  bool become_reader(Worker& worker);
+  bool nap(Worker& worker) noexcept;
+  static void assign(Station& station, Worker& worker) noexcept;
+  Station* become_reader(Worker& worker);
+  void sit_down(Worker& worker) noexcept;
+  void leave_station(Worker& worker, std::unique_lock<std::mutex>& lock) noexcept;
+  Station* find_station(const Worker& worker) const;
   bool park(Worker& worker);
   void leave(Worker& worker) noexcept;
   void enqueue(Task task);
   void finish_suspended();
 
   bool tick() noexcept;
-  void relieve_reader();
-  void post_stand_in();
+  void relieve_reader(Station& station);
+  void find_reader(Station& station);
+  bool wake_parked(bool for_lane) noexcept;
+  void post_stand_in(Station& station);
   bool may_stop() noexcept;
   void wake_receivers(bool stand_in_too) noexcept;
   std::size_t servers() const;
-  bool is_reader(const Worker& worker) const noexcept { return reader_.load(std::memory_order_relaxed) == &worker; }
+  static bool is_reader(const Station& station, const Worker& worker) noexcept {
+    return station.reader.load(std::memory_order_relaxed) == &worker;
+  }
+  bool has_lanes() const noexcept { return stations_.size() > 1; }
   bool stopped() const noexcept { return reason_.load(std::memory_order_acquire) != running; }
 
   // What `stop` was called with, in one number: an Ended::Reason, and above it the signal.
@@ -94,25 +133,30 @@ class Workers final : public Executor {
   static constexpr int reason_mask = (1 << reason_bits) - 1;
 
   Connection& connection_;
-  transport::Channel& channel_;
   const unsigned max_threads_;
+  std::vector<std::unique_ptr<Station>> stations_;  // the device, and the lanes; constant while `run` runs
   BlockingPool pool_;
+  std::once_flag io_begun_;
+  std::unique_ptr<IoRing> io_;  // null: not needed yet, or not to be had
   Steward steward_;
 
   std::atomic<int> asked_{running};   // what `stop` was called with
   std::atomic<int> reason_{running};  // the same, once the workers shall return
   std::atomic<int> error_{0};
-  std::atomic<Worker*> reader_{nullptr};
   std::atomic<bool> has_tasks_{false};
 
   mutable std::mutex mutex_;
-  std::condition_variable parked_;
+  std::condition_variable parked_;                // threads of our own
+  std::condition_variable caller_parked_;         // the thread that called `run`, which can do less
   std::vector<std::unique_ptr<Worker>> workers_;  // guarded by mutex_
   std::deque<Task> tasks_;                        // guarded by mutex_
   std::vector<Counters*> spare_counters_;         // guarded by mutex_
-  std::size_t parked_count_ = 0;                  // guarded by mutex_
-  bool reader_wanted_ = false;                    // guarded by mutex_: nobody receives, a parked worker shall
+  std::size_t parked_threads_ = 0;                // guarded by mutex_
+  bool caller_is_parked_ = false;                 // guarded by mutex_
+  std::uint64_t runs_ = 0;                        // guarded by mutex_
+  bool ended_ = false;                            // guarded by mutex_: there will be no further run
   std::condition_variable stand_in_wake_;
+  std::condition_variable rest_;
 };
 
 }  // namespace fuselage::session

@@ -24,10 +24,13 @@ class Slot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  Channel* channel = nullptr;         ///< Where the message came from and its answer goes.
-  wire::Message message;              ///< Set by `Channel::receive`; valid until the slot is given to it again.
-  std::span<std::byte> buffer;        ///< For channels that read into the slot: at least `Channel::slot_size` bytes.
-  std::span<std::byte> reply_buffer;  ///< Set by `receive`: memory in which the payload of the answer may be built.
+  // Receivers store these two atomically: whoever looks for overdue requests reads them meanwhile.
+  Channel* channel = nullptr;          ///< Where the message came from and its answer goes.
+  void* place = nullptr;               ///< For the channel: what else belongs to the message; null once answered.
+  wire::Message message;               ///< Set by `Channel::receive`; valid until the slot is given to it again.
+  std::span<std::byte> buffer;         ///< For channels that read into the slot: at least `Channel::slot_size` bytes.
+  std::span<std::byte> reply_buffer;   ///< Set by `receive`: memory in which the payload of the answer may be built.
+  wire::fuse_in_header header_copy{};  ///< For channels whose header does not outlive the answer.
 };
 
 /// What came of waiting for a message.
@@ -68,6 +71,12 @@ class Channel {
 
   /// Sends a message that answers nothing (a notification). May block as long as the kernel needs locks for it.
   virtual int notify(const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept = 0;
+
+  /// The calling thread receives from now on, in the place of any other that has called this. At once if that one is
+  /// not in `receive`; otherwise it is woken and waited for. May be called again.
+  virtual void attach() noexcept {}
+  /// The calling thread does not receive any more.
+  virtual void detach() noexcept {}
 
   /// Cuts short a `receive` that `reader` is blocked in. It may come too early to be seen: repeat until it was.
   virtual void wake(::pthread_t reader) noexcept = 0;

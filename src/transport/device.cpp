@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <vector>
 
@@ -44,7 +45,7 @@ Received Device::receive(Slot& spare) noexcept {
       const auto length = static_cast<std::size_t>(size);
       auto message = wire::split(spare.buffer.first(length));
       if (!message) return {Kind::message, nullptr, message.error().code()};
-      if (spare.channel != this) spare.channel = this;  // a thread that answers an overdue request may be reading it
+      std::atomic_ref(spare.channel).store(this, std::memory_order_relaxed);
       spare.message = *message;
       const std::size_t used = (length + page - 1) / page * page;
       spare.reply_buffer = spare.buffer.subspan(std::min(used, spare.buffer.size()));

@@ -335,7 +335,8 @@ class Resent : public MountTest {};
 
 TEST_F(Resent, requests_come_again) {
   Forgetful file_system;
-  Served served(file_system, make_directory(), {}, {.enable = Capability::HAS_RESEND});
+  // The kernel does not look among the requests of the rings (fuse_resend).
+  Served served(file_system, make_directory(), {}, {.transport = Transport::device, .enable = Capability::HAS_RESEND});
   auto reading = std::async(std::launch::async, [&] { return read_file(served.path("file")); });
   ASSERT_TRUE(eventually([&] { return file_system.reads == 1; }));
   const auto told = served.session().notifier().resend();

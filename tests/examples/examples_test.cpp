@@ -91,6 +91,31 @@ TEST_F(ExamplesTest, SleepyReadersCanBeInterrupted) {
   EXPECT_EQ(reader.wait(), 128 + SIGTERM);
 }
 
+TEST_F(ExamplesTest, MirrorShowsWhatIsBelow) {
+  const std::filesystem::path below = make_directory("below");
+  std::filesystem::create_directory(below / "directory");
+  const std::string text(3'000'000, 'm');
+  std::ofstream(below / "directory/large") << text;
+  start("mirror", "from=" + below.string());
+  EXPECT_THAT(names(), ::testing::ElementsAre("directory"));
+  EXPECT_EQ(std::filesystem::file_size(where() / "directory/large"), text.size());
+  EXPECT_EQ(read("directory/large"), text);
+  EXPECT_FALSE(std::filesystem::exists(where() / "other"));
+
+  const base::UniqueFd file(::open((where() / "directory/large").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(::pwrite(file.get(), "written", 7, 2'999'996), 7);
+  EXPECT_EQ(::fsync(file.get()), 0);
+  std::ifstream changed(below / "directory/large");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(changed), {}), text.substr(0, 2'999'996) + "written");
+}
+
+TEST_F(ExamplesTest, MirrorSaysWhatItCannotShow) {
+  Program program({std::string(EXAMPLES) + "/mirror", make_directory().string(), "-o", "from=/nothing/here"});
+  EXPECT_NE(program.wait(), 0);
+  EXPECT_THAT(program.output(), ::testing::HasSubstr("/nothing/here"));
+}
+
 TEST_F(ExamplesTest, TickerChangesUnderItsReaders) {
   start("ticker", "period=0.1");
   const base::UniqueFd file(::open((where() / "tick").c_str(), O_RDONLY | O_CLOEXEC));

@@ -1,6 +1,6 @@
 if(TARGET example-hello)
   fuselage_test(examples LABELS mount)
-  foreach(example hello hello_path sleepy ticker)
+  foreach(example hello hello_path mirror sleepy ticker)
     add_dependencies(examples_test example-${example})
   endforeach()
   target_compile_definitions(examples_test PRIVATE EXAMPLES="${PROJECT_BINARY_DIR}/examples")

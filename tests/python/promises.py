@@ -29,9 +29,11 @@ print('mounted', flush=True)
 result = llfuse.main(**eval(sys.argv[3]))
 print('returned', result, flush=True)
 assert before == [signal.getsignal(n) for n in (15, 2, 1, 10, 13)]
-assert len(os.listdir('/proc/self/task')) == tasks
+# Over io_uring those that have received rest until the end: the kernel takes back what an ending thread has submitted.
+if os.environ.get('FUSELAGE_TRANSPORT') != 'uring': assert len(os.listdir('/proc/self/task')) == tasks
 if len(sys.argv) > 4: exec(sys.argv[4])
 llfuse.close()
+assert len(os.listdir('/proc/self/task')) <= tasks
 print('closed', flush=True)
 """
 
@@ -247,7 +249,7 @@ class Promises(MountCase):
         server.expect("returned 15")
         self.assertEqual(server.process.wait(60), 0)
         server.process.stdout.close()
-        self.assertEqual(error_of(os.stat, self.note), errno.ENOTCONN)
+        self.assertTrue(eventually(lambda: error_of(os.stat, self.note) == errno.ENOTCONN))
         unmount(self.mountpoint)
 
     def test_L20_close_without_unmounting_leaves_it_in_the_table(self):
@@ -257,7 +259,7 @@ class Promises(MountCase):
         self.close(unmount=False)
         self.assertEqual(self.ops.count["destroy"], 1)
         self.assertTrue(self.is_mounted())
-        self.assertEqual(error_of(os.stat, self.note), errno.ENOTCONN)
+        self.assertTrue(eventually(lambda: error_of(os.stat, self.note) == errno.ENOTCONN))
         unmount(self.mountpoint)
 
     def test_L21_close_does_not_unmount_what_was_cut_off(self):

@@ -57,7 +57,7 @@ const std::vector<std::string> all_texts = {
     "INVAL_ENTRY parent=5 expire_only name=\"n\\377\"",
     "DELETE parent=6 child=7 name=\"gone\"",
     "STORE ino=8 offset=1099511627776 data=4",
-    "RETRIEVE retrieve=1 ino=9 offset=4096 size=100",
+    "RETRIEVE retrieve=4611686018427387904 ino=9 offset=4096 size=100",
     "RESEND",
     "INC_EPOCH",
     "PRUNE count=2 data=16",

@@ -1,0 +1,1 @@
+fuselage_test(io LABELS mount)

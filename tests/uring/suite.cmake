@@ -1,0 +1,2 @@
+fuselage_test(uring LABELS mount TIMEOUT 240)
+target_sources(uring_test PRIVATE session/allocations.cpp)
