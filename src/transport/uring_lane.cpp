@@ -51,7 +51,7 @@ wire::fuse_out_header done(const Slot& slot) noexcept {
 // What a thread has while it is attached to a lane.
 struct alignas(8) UringLane::Seat {
   UringLane* lane = nullptr;
-  ::pthread_t thread{};
+  const ::pthread_t thread = ::pthread_self();
   int registered = -1;
   ::sigset_t waiting_mask{};  // as it was before: the wake signal gets through
 
@@ -79,7 +79,6 @@ void UringLane::leave() noexcept { owner_.store(seat().token(), std::memory_orde
 void UringLane::attach() noexcept {
   Seat& own = seat();
   if (own.lane != nullptr && own.lane != this) own.lane->detach();
-  own.thread = ::pthread_self();
   for (;;) {
     std::uintptr_t owner = owner_.load(std::memory_order_acquire);
     if (owner == own.token()) return;
@@ -361,7 +360,6 @@ Result<void> UringLane::close_backing(std::int32_t id) noexcept { return uring_.
 
 UringLane::Visit::Visit(UringLane& lane) noexcept : lane_(lane) {
   Seat& own = seat();
-  own.thread = ::pthread_self();
   if (lane.owner_.compare_exchange_strong(owner_, own.token() | at_the_ring, std::memory_order_seq_cst)) {
     own.lane = &lane;
   }
