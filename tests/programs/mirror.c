@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fuse.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,15 +46,13 @@ static void note(const char* format, ...) {
 
 static const char* shown(const char* path) { return path != NULL ? path : "(null)"; }
 
-/* Valid until the thread asks again three times. */
+/* Valid until the thread asks again three times. What does not fit is too long for the system, too. */
 static const char* real(const char* path) {
-  static __thread char* buffers[3];
+  static __thread char buffers[3][2 * PATH_MAX];
   static __thread int next;
-  char** buffer = &buffers[next++ % 3];
-  size_t size = strlen(root) + strlen(path) + 1;
-  *buffer = realloc(*buffer, size);
-  snprintf(*buffer, size, "%s%s", root, path);
-  return *buffer;
+  char* buffer = buffers[next++ % 3];
+  snprintf(buffer, sizeof buffers[0], "%s%s", root, path);
+  return buffer;
 }
 
 static int result(int value) { return value < 0 ? -errno : value; }
