@@ -42,6 +42,10 @@ class Process {
   explicit Process(const Body& body, uid_t user = 0) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("socketpair");
+#ifdef __SANITIZE_ADDRESS__
+    // Its allocator does not survive a fork beside a thread that allocates: let those of a server go to sleep.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+#endif
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(ends[0]);
