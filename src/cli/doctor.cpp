@@ -163,21 +163,23 @@ std::vector<Finding> ways(Trial& trial, bool& possible) {
   const bool direct = trial.mounted;
   findings.push_back(direct ? Finding{"mounting directly", Verdict::ok, "works"}
                             : Finding{"mounting directly", Verdict::warn, "not permitted to this user"});
-  if (!program.empty() && ::access("/etc/mtab", F_OK) != 0) {
-    findings.push_back({"mounting by fusermount3", Verdict::warn, "it could not unmount, for want of an /etc/mtab",
+  const bool unmounts = ::access("/etc/mtab", F_OK) == 0;
+  const Verdict without = direct ? Verdict::warn : Verdict::fail;
+  if (program.empty()) {
+    findings.push_back(
+        {"mounting by fusermount3", without, problem, "apt-get install fuse3; ordinary users cannot mount without it"});
+  } else if (!unmounts) {
+    findings.push_back({"mounting by fusermount3", without, "it could not unmount, for want of an /etc/mtab",
                         "ln -s /proc/self/mounts /etc/mtab"});
-  } else if (!program.empty()) {
-    findings.push_back({"mounting by fusermount3", Verdict::ok, program});
   } else {
-    findings.push_back({"mounting by fusermount3", direct ? Verdict::warn : Verdict::fail, problem,
-                        "apt-get install fuse3; ordinary users cannot mount without it"});
+    findings.push_back({"mounting by fusermount3", Verdict::ok, program});
   }
   if (!direct) {
     trial = try_to_mount(true);
     findings.push_back({"mounting in a user namespace", trial.mounted ? Verdict::ok : Verdict::warn,
                         trial.mounted ? "works (unshare --user --map-current-user --mount)" : "not permitted"});
   }
-  possible = direct || !program.empty() || trial.mounted;
+  possible = direct || (!program.empty() && unmounts) || trial.mounted;
   return findings;
 }
 

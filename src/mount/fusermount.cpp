@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -123,6 +124,13 @@ base::UniqueFd receive_descriptor(int socket) {
 }  // namespace
 
 Result<base::UniqueFd> mount_by_helper(const std::filesystem::path& mountpoint, const std::string& options) {
+  // The helper looks there before it unmounts. What nobody could unmount again is better not mounted.
+  if (::access("/etc/mtab", F_OK) != 0) {
+    return Error{
+        EPERM,
+        "fusermount3 unmounts nothing where there is no /etc/mtab; ln -s /proc/self/mounts /etc/mtab, or run as "
+        "root"};
+  }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return Error::last();
   const base::UniqueFd ours(ends[0]);

@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string said(int code, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), FUSELAGE_TOOL);
@@ -108,6 +109,20 @@ TEST_F(ToolTest, DoctorFailsWhereTheDeviceIsMissing) {
   ASSERT_EQ(::mount((where / "nothing").c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), 0);
   EXPECT_THAT(said(1, {"doctor"}), AllOf(HasSubstr("FAIL  /dev/fuse"), HasSubstr("impossible")));
   ASSERT_EQ(::umount2("/dev/fuse", MNT_DETACH), 0);
+}
+
+// fusermount3 looks into /etc/mtab before it unmounts; minimal systems have none.
+TEST_F(ToolTest, DoctorSaysThatFusermount3NeedsMtab) {
+  const auto etc = make_directory("etc");
+  ASSERT_EQ(::mount(etc.c_str(), "/etc", nullptr, MS_BIND, nullptr), 0);
+  const std::string without = said(0, {"doctor"});
+  std::filesystem::create_symlink("/proc/self/mounts", etc / "mtab");
+  const std::string with = said(0, {"doctor"});
+  ASSERT_EQ(::umount2("/etc", MNT_DETACH), 0);
+  if (with.find("ok    mounting by fusermount3") == std::string::npos) GTEST_SKIP() << "fusermount3 is missing";
+  EXPECT_THAT(without, AllOf(HasSubstr("warn  mounting by fusermount3"), HasSubstr("ln -s /proc/self/mounts /etc/mtab"),
+                             HasSubstr("Mounting is possible.")));
+  EXPECT_THAT(with, Not(HasSubstr("mtab")));
 }
 
 TEST_F(ToolTest, TheDemoShowsTheStepsAndEndsByItselfWithoutATerminal) {

@@ -166,6 +166,15 @@ TEST_F(OrdinaryUser, is_told_to_install_the_helper) {
   EXPECT_THAT(said, HasSubstr("install the package fuse3"));
 }
 
+TEST_F(OrdinaryUser, mounts_nothing_that_the_helper_could_not_unmount) {
+  const auto path = make_directory("mnt", nobody);
+  const auto without_mtab = make_directory("etc");
+  ASSERT_EQ(::mount(without_mtab.c_str(), "/etc", nullptr, MS_BIND, nullptr), 0);
+  const std::string said = attempt(path);
+  ASSERT_EQ(::umount2("/etc", MNT_DETACH), 0);
+  EXPECT_THAT(said, HasSubstr("no /etc/mtab"));
+}
+
 TEST_F(OrdinaryUser, mounts_without_a_helper_in_a_user_namespace) {
   const auto path = make_directory("mnt", nobody);
   const std::string said = in_child(
