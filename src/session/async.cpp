@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "session/executor.hpp"
+#include "session/rendezvous.hpp"
 #include "session/request.hpp"
 
 namespace fuselage {
@@ -16,8 +17,7 @@ session::Executor& session::Executor::of(const Context& context) {
 
 namespace detail {
 
-// A sleep ends once: at its time, or when its request is told to give up. The coroutine is resumed by whoever comes
-// second of "it is over" and "the coroutine is suspended and everything set up".
+// A sleep ends once: at its time, or when its request is told to give up.
 class Sleeper final : public session::Timer {
  public:
   Sleeper(session::Executor& executor, std::stop_token stop, session::Executor::Clock::time_point until)
@@ -30,7 +30,7 @@ class Sleeper final : public session::Timer {
     waiting_ = waiting;
     executor_.expire_at(until_, self);
     cancel_.emplace(stop_, Cancel{this});
-    return (marks_.fetch_or(suspended) & ended) == 0;
+    return rendezvous_.suspend();
   }
 
   Result<void> end() {
@@ -40,9 +40,6 @@ class Sleeper final : public session::Timer {
   }
 
  private:
-  static constexpr unsigned ended = 1;
-  static constexpr unsigned suspended = 2;
-
   struct Cancel {
     Sleeper* sleeper;
     void operator()() const noexcept {
@@ -52,7 +49,7 @@ class Sleeper final : public session::Timer {
   };
 
   void over() noexcept {
-    if (marks_.fetch_or(ended) == suspended) executor_.post(waiting_);
+    if (rendezvous_.end()) executor_.post(waiting_);
   }
 
   session::Executor& executor_;
@@ -60,7 +57,7 @@ class Sleeper final : public session::Timer {
   session::Executor::Clock::time_point until_;
   std::coroutine_handle<> waiting_;
   std::optional<std::stop_callback<Cancel>> cancel_;
-  std::atomic<unsigned> marks_{0};
+  session::Rendezvous rendezvous_;
   std::atomic<bool> cut_short_{false};
 };
 

@@ -11,13 +11,13 @@
 #include <optional>
 
 #include "session/executor.hpp"
+#include "session/rendezvous.hpp"
 #include "session/request.hpp"
 
 namespace fuselage::io {
 namespace detail {
 
-/// One call. It ends once; the coroutine is resumed by whoever comes second of "it is over" and "the coroutine is
-/// suspended and everything set up".
+/// One call.
 class Operation : public session::IoOperation {
  public:
   explicit Operation(const Context& context) : executor_(session::Executor::of(context)), stop_(context.stop_token()) {}
@@ -27,7 +27,7 @@ class Operation : public session::IoOperation {
     waiting_ = waiting;
     executor_.submit(*this);
     cancel_.emplace(stop_, Cancel{this});
-    return (marks_.fetch_or(suspended) & ended) == 0;
+    return rendezvous_.suspend();
   }
 
   Result<int> end() {
@@ -45,7 +45,7 @@ class Operation : public session::IoOperation {
 
   void done(int result) noexcept final {
     result_ = result;
-    if (marks_.fetch_or(ended) == suspended) executor_.post(waiting_);
+    if (rendezvous_.end()) executor_.post(waiting_);
   }
 
  protected:
@@ -71,9 +71,6 @@ class Operation : public session::IoOperation {
   }
 
  private:
-  static constexpr unsigned ended = 1;
-  static constexpr unsigned suspended = 2;
-
   struct Cancel {
     Operation* operation;
     void operator()() const noexcept {
@@ -86,7 +83,7 @@ class Operation : public session::IoOperation {
   std::stop_token stop_;
   std::coroutine_handle<> waiting_;
   std::optional<std::stop_callback<Cancel>> cancel_;
-  std::atomic<unsigned> marks_{0};
+  session::Rendezvous rendezvous_;
   std::atomic<bool> cut_short_{false};
   int result_ = 0;
 };
