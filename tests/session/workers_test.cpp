@@ -236,6 +236,8 @@ TEST(Stopping, HandsOnWhatWasReleasedAndForgottenWhileEverybodyWasHeldUp) {
   EXPECT_EQ(kernel.stop().reason, Ended::Reason::stopped);
   EXPECT_EQ(files.released.load(), 1u);
   EXPECT_EQ(files.forgotten.load(), 1u);
+  EXPECT_EQ(held.code(), EINTR);
+  EXPECT_EQ(released.code(), 0);
 }
 
 TEST(Stopping, UnderLoadLosesNothing) {
