@@ -17,6 +17,11 @@ constexpr std::chrono::seconds keep_parked(5);
 
 constexpr std::size_t max_blocking_threads = 256;
 
+// A handler that takes as long is slow: waking another thread costs little beside it.
+constexpr std::chrono::microseconds slow_handler(200);
+// So many quick handlers in a row, and a station counts as quick again.
+constexpr unsigned patience_with_slow = 32;
+
 }  // namespace
 
 Workers::Workers(Connection& connection)
@@ -39,6 +44,14 @@ Workers::~Workers() {
 }
 
 void Workers::add_lane(transport::Channel& lane) { stations_.push_back(std::make_unique<Station>(lane, true)); }
+
+void Workers::Station::note(bool slow) noexcept {
+  if (slow) {
+    slow_for_.store(patience_with_slow, std::memory_order_relaxed);
+  } else if (const unsigned left = slow_for_.load(std::memory_order_relaxed); left != 0) {
+    slow_for_.store(left - 1, std::memory_order_relaxed);
+  }
+}
 
 Ended Workers::run() {
   ::sigset_t wake_only;
@@ -210,7 +223,11 @@ void Workers::serve(Worker& worker) noexcept {
     while (is_reader(*station, worker) && !has_tasks_.load(std::memory_order_relaxed) && !stopped()) {
       if (Request* request = receive(worker); request != nullptr && connection_.admit(*request, *worker.counters)) {
         worker.naps = has_lanes() && !station->is_lane && request->row().reply == wire::ReplyKind::none;
-        serve_request(worker, *request);
+        if (station->is_slow() && request->row().reply != wire::ReplyKind::none) {
+          serve_beside_another(*station, worker, *request);
+        } else {
+          serve_request(worker, *request);
+        }
       }
     }
   }
@@ -261,6 +278,24 @@ Request* Workers::receive(Worker& worker) noexcept {
 
 void Workers::serve_request(Worker& worker, Request& request) noexcept {
   if (!connection_.serve(request) && &request == worker.request) worker.request = &connection_.acquire();
+}
+
+// Where handlers were held up lately, the next message shall not wait until the steward notices the next one.
+void Workers::serve_beside_another(Station& station, Worker& worker, Request& request) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_reader(station, worker) && !has_tasks_.load(std::memory_order_relaxed)) {
+      station.reader.store(nullptr, std::memory_order_relaxed);
+      station.wanted = 1;
+      if (!call_worker(station)) {
+        station.wanted = 0;
+        station.reader.store(&worker, std::memory_order_relaxed);
+      }
+    }
+  }
+  const Clock::time_point began = Clock::now();
+  serve_request(worker, request);
+  station.note(Clock::now() - began >= slow_handler);
 }
 
 bool Workers::run_task(Worker& worker) noexcept {
@@ -498,6 +533,7 @@ void Workers::relieve_reader(Station& station) {
       held_up->beat.load(std::memory_order_relaxed) != held_up->beat_seen) {
     return;
   }
+  station.note(true);
   station.reader.store(nullptr, std::memory_order_relaxed);
   find_reader(station);
 }
@@ -505,8 +541,12 @@ void Workers::relieve_reader(Station& station) {
 // With mutex_ held.
 void Workers::find_reader(Station& station) {
   station.wanted = 1;
-  if (wake_parked(station.is_lane)) return;
-  if (servers() >= max_threads_ || !start(&Workers::serve)) post_stand_in(station);
+  if (!call_worker(station)) post_stand_in(station);
+}
+
+// With mutex_ held. False: there is nobody but a stand-in.
+bool Workers::call_worker(const Station& station) {
+  return wake_parked(station.is_lane) || (servers() < max_threads_ && start(&Workers::serve));
 }
 
 // With mutex_ held. False: nobody is parked who could do it.

@@ -28,9 +28,10 @@ namespace fuselage::session {
 /// A station is a channel that somebody must receive from: the device, and each lane of io_uring. One worker, its
 /// reader, receives a message, handles it, and receives the next. When a handler has not returned
 /// within a moment the steward takes the reader's place from it and gives it to another worker; the one that was held
-/// up answers when it can, and parks. When as many as `max_threads` are held up, a stand-in receives: it delivers
-/// interrupts and queues everything else for the first worker that returns. With one thread, that is the thread that
-/// called `run`; it never sits at a lane.
+/// up answers when it can, and parks. After that, for as long as handlers are slow, another worker is called before
+/// each. When as many as `max_threads` are held up, a stand-in receives: it delivers interrupts and queues everything
+/// else for the first worker that returns. With one thread, that is the thread that called `run`; it never sits at a
+/// lane.
 ///
 /// A thread that has sat at a lane does not end before this object does, but rests while `run` does not run: the kernel
 /// would take back what the thread has submitted.
@@ -67,6 +68,13 @@ class Workers final : public Executor {
     const bool is_lane;
     std::atomic<Worker*> reader{nullptr};
     unsigned wanted = 0;  // guarded by mutex_: nobody receives, a worker shall; for so many looks of the steward
+
+    /// A handler was slow, or quick. After a slow one, the next few messages are handled beside another reader.
+    void note(bool slow) noexcept;
+    bool is_slow() const noexcept { return slow_for_.load(std::memory_order_relaxed) != 0; }
+
+   private:
+    std::atomic<unsigned> slow_for_{0};  // so many more quick handlers
   };
 
   struct Worker {
@@ -101,6 +109,7 @@ class Workers final : public Executor {
   void wait_for_workers();
   Request* receive(Worker& worker) noexcept;
   void serve_request(Worker& worker, Request& request) noexcept;
+  void serve_beside_another(Station& station, Worker& worker, Request& request) noexcept;
   bool run_task(Worker& worker) noexcept;
   bool nap(Worker& worker) noexcept;
   static void assign(Station& station, Worker& worker) noexcept;
@@ -116,6 +125,7 @@ class Workers final : public Executor {
   bool tick() noexcept;
   void relieve_reader(Station& station);
   void find_reader(Station& station);
+  bool call_worker(const Station& station);
   bool wake_parked(bool for_lane) noexcept;
   void post_stand_in(Station& station);
   bool may_stop() noexcept;

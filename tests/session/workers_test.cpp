@@ -128,6 +128,33 @@ TEST(Workers, UseOneThreadForHandlersThatReturnAtOnce) {
   EXPECT_LE(files.threads().size(), 2u);  // a busy machine may have it taken over
 }
 
+// Every handler takes a while, as those of a file system on the network do.
+class Slow : public FileSystem {
+ public:
+  Reply<void> unlink(const Context&, Ino, std::string_view) override {
+    const int now = ++inside_;
+    for (int most = most_inside; most < now && !most_inside.compare_exchange_weak(most, now);) {
+    }
+    std::this_thread::sleep_for(milliseconds(4));
+    --inside_;
+    return {};
+  }
+  std::atomic<int> most_inside{0};
+
+ private:
+  std::atomic<int> inside_{0};
+};
+
+TEST(Workers, AreAllAtWorkWhereHandlersAreSlow) {
+  Slow files;
+  FakeKernel kernel(files, with_threads(10));
+  std::vector<Answer<void>> answers;
+  for (int i = 0; i < 200; ++i) answers.push_back(kernel.unlink(root_ino, "x"));
+  for (const auto& answer : answers) EXPECT_TRUE(answer);
+  // If each waited until the steward saw that the one before is held up, there would be three or four.
+  EXPECT_EQ(files.most_inside, 10);
+}
+
 TEST(Workers, AreNoMoreThanTheirLimitAndAStandInDeliversInterrupts) {
   Blocking files;
   FakeKernel kernel(files, with_threads(2));
