@@ -74,7 +74,7 @@ void Steward::wait(bool ticking) {
     time.tv_nsec = (*limit % std::chrono::seconds(1)).count();
   }
   ::pollfd event{event_.get(), POLLIN, 0};
-  ::ppoll(&event, 1, limit ? &time : nullptr, nullptr);
+  if (::ppoll(&event, 1, limit ? &time : nullptr, nullptr) <= 0) return;
   std::uint64_t pokes = 0;
   [[maybe_unused]] const ssize_t size = ::read(event_.get(), &pokes, sizeof pokes);
 }

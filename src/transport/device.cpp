@@ -16,15 +16,12 @@
 namespace fuselage::transport {
 namespace {
 
-// header and body in one call: the kernel takes an answer as one write.
-int write_whole(int fd, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
-  constexpr std::size_t most_parts = 8;
-  std::array<::iovec, 1 + most_parts> parts;
-  if (body.size() > most_parts) return EINVAL;
-  parts[0] = {const_cast<wire::fuse_out_header*>(&header), sizeof header};
-  std::copy(body.begin(), body.end(), parts.begin() + 1);
+// Sends all parts in one call: the kernel takes an answer as one write.
+int write_parts(int fd, std::span<const ::iovec> parts) noexcept {
   for (;;) {
-    if (::writev(fd, parts.data(), static_cast<int>(1 + body.size())) >= 0) return 0;
+    const ssize_t written = parts.size() == 1 ? ::write(fd, parts[0].iov_base, parts[0].iov_len)
+                                              : ::writev(fd, parts.data(), static_cast<int>(parts.size()));
+    if (written >= 0) return 0;
     // A socket that stands for the kernel may be full or not blocking; the device itself never says so.
     if (errno == EAGAIN) {
       ::pollfd wait{fd, POLLOUT, 0};
@@ -33,6 +30,30 @@ int write_whole(int fd, const wire::fuse_out_header& header, std::span<const ::i
       return errno;
     }
   }
+}
+
+int write_whole(int fd, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
+  // The kernel looks up the page of each part (fuse_copy_fill): for little it is quicker to have one part in one page.
+  constexpr std::size_t little = 512;
+  std::size_t total = sizeof header;
+  for (const ::iovec& part : body) total += part.iov_len;
+  if (total <= little) {
+    alignas(little) std::array<std::byte, little> joined;
+    std::byte* at = joined.data();
+    const auto append = [&at](const void* bytes, std::size_t size) {
+      at = std::copy_n(static_cast<const std::byte*>(bytes), size, at);
+    };
+    append(&header, sizeof header);
+    for (const ::iovec& part : body) append(part.iov_base, part.iov_len);
+    const ::iovec whole{joined.data(), total};
+    return write_parts(fd, std::span(&whole, 1));
+  }
+  constexpr std::size_t most_parts = 8;
+  std::array<::iovec, 1 + most_parts> parts;
+  if (body.size() > most_parts) return EINVAL;
+  parts[0] = {const_cast<wire::fuse_out_header*>(&header), sizeof header};
+  std::copy(body.begin(), body.end(), parts.begin() + 1);
+  return write_parts(fd, std::span(parts).first(1 + body.size()));
 }
 
 }  // namespace
