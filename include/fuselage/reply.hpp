@@ -77,7 +77,7 @@ class [[nodiscard]] Reply {
   Reply() requires std::is_void_v<T> : state_(Result<T>()) {}
   template <class U>
   requires(!std::is_same_v<std::remove_cvref_t<U>, Reply> && std::is_constructible_v<Result<T>, U&&>) Reply(U&& value)
-      : state_(Result<T>(std::forward<U>(value))) {}  // NOLINT: `return value;` is the point
+      : state_(std::in_place_type<Result<T>>, std::forward<U>(value)) {}  // NOLINT: `return value;` is the point
 
   Reply(Reply&& other) noexcept : state_(std::exchange(other.state_, Coroutine{})) {}
   Reply& operator=(Reply&& other) noexcept {
