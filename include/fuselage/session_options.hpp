@@ -29,10 +29,11 @@ struct CharacterDevice {
   std::function<void()> announced{};
 };
 
-/// What carries the requests.
+/// What carries the requests. With io_uring (since Linux 6.14, where its `enable_uring` is on), handlers run on threads
+/// that are tied to their CPU, and calls in them that may fail with EINTR after SIGCONT (signal(7): `epoll_wait`, ...)
+/// may do so at any time.
 enum class Transport {
-  automatic,  ///< What the environment variable FUSELAGE_TRANSPORT says: `uring` (FUSE over io_uring where kernel and
-              ///< process can do it) or `device`, which is also meant where it is not set.
+  automatic,  ///< io_uring where kernel and process can do it and FUSELAGE_TRANSPORT is not `device`; else the device.
   uring,      ///< io_uring, or the session cannot be created.
   device,     ///< `/dev/fuse`.
 };
@@ -40,7 +41,7 @@ enum class Transport {
 /// The choices of a session; the defaults are the fast ones. Times of zero mean "never" where that makes sense.
 struct SessionOptions {
   unsigned max_threads = 64;  ///< How many handlers may be held up at once. 1: all run on the thread that calls `run`.
-  Transport transport = Transport::automatic;  ///< With io_uring, handlers run on threads that are tied to their CPU.
+  Transport transport = Transport::automatic;
   unsigned ring_depth = 8;  ///< With io_uring: requests of one CPU under way before its queue grows; less on many CPUs.
   std::chrono::nanoseconds attr_timeout = std::chrono::seconds(1);   ///< For `Attributes` that do not say.
   std::chrono::nanoseconds entry_timeout = std::chrono::seconds(1);  ///< For `Entry`s that do not say.

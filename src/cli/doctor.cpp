@@ -107,7 +107,7 @@ Trial try_to_mount_here(bool user_namespace) {
   auto mount = Mount::create(std::filesystem::temp_directory_path(), {.fsname = "fuselage-doctor"});
   if (!mount) return trial;
   Asking asking(trial);
-  ::setenv("FUSELAGE_TRANSPORT", "uring", 1);  // this is a process of its own
+  ::unsetenv("FUSELAGE_TRANSPORT");  // this is a process of its own
   const auto session = Session::create(asking, *mount);
   trial.mounted = session.has_value();
   if (session) {

@@ -10,16 +10,15 @@
 namespace fuselage::session {
 namespace {
 
-// What the options leave open. The environment only wishes for io_uring: where that cannot be had, whatever it was set
-// for shall still work.
-Transport default_transport() {
+// What the options leave open. `uring` in the environment is a wish only: where io_uring cannot be had, whatever it was
+// set for shall still work.
+bool is_device_asked_for() {
   const char* const text = std::getenv("FUSELAGE_TRANSPORT");
   const std::string_view name = text != nullptr ? text : "";
-  if (name == "uring") return Transport::automatic;
-  if (!name.empty() && name != "device") {
+  if (!name.empty() && name != "device" && name != "uring") {
     base::log(LogLevel::warning, "FUSELAGE_TRANSPORT is '{}'; expected uring or device", name);
   }
-  return Transport::device;
+  return name == "device";
 }
 
 }  // namespace
@@ -39,8 +38,10 @@ Result<bool> TransportChoice::prepare(bool wanted, std::uint32_t max_write) {
     if (auto error = reject(std::move(why)); !error) return error.error();
     return false;
   };
-  const Transport transport = options_.transport == Transport::automatic ? default_transport() : options_.transport;
-  if (transport == Transport::device) return rejected("it was not asked for");
+  const bool is_open = options_.transport == Transport::automatic;
+  if (options_.transport == Transport::device || (is_open && is_device_asked_for())) {
+    return rejected("the device was asked for");
+  }
   // The rings' threads never are the one that called `run`.
   if (options_.max_threads <= 1) return rejected("with one thread all handlers run on that which called run");
   if (max_write < transport::Uring::smallest_max_write) {

@@ -19,8 +19,9 @@ constexpr std::size_t max_blocking_threads = 256;
 
 // A handler that takes as long is slow: waking another thread costs little beside it.
 constexpr std::chrono::microseconds slow_handler(200);
-// So many quick handlers in a row, and a station counts as quick again.
-constexpr unsigned patience_with_slow = 32;
+// So many quick handlers in a row, and a station counts as quick again: after one that was slow, and after more.
+constexpr unsigned slow_once = 8;
+constexpr unsigned slow_again = 32;
 
 }  // namespace
 
@@ -46,9 +47,10 @@ Workers::~Workers() {
 void Workers::add_lane(transport::Channel& lane) { stations_.push_back(std::make_unique<Station>(lane, true)); }
 
 void Workers::Station::note(bool slow) noexcept {
+  const unsigned left = slow_for_.load(std::memory_order_relaxed);
   if (slow) {
-    slow_for_.store(patience_with_slow, std::memory_order_relaxed);
-  } else if (const unsigned left = slow_for_.load(std::memory_order_relaxed); left != 0) {
+    slow_for_.store(left != 0 ? slow_again : slow_once, std::memory_order_relaxed);
+  } else if (left != 0) {
     slow_for_.store(left - 1, std::memory_order_relaxed);
   }
 }

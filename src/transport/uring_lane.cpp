@@ -18,7 +18,7 @@ namespace {
 constexpr unsigned submissions = 128;
 constexpr unsigned completions = 1024;
 // Answers wait for the end of this many requests at most, when more requests are there already.
-constexpr unsigned batch = 4;
+constexpr unsigned batch = 8;
 constexpr std::uintptr_t at_the_ring = 1;
 
 constexpr std::size_t header_room = Channel::page;

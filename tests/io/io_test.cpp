@@ -266,7 +266,7 @@ TEST_P(IoTest, many_at_once_hold_no_threads) {
     readers.emplace_back([&] { answered += read(served.path("file")) == "Hello" ? 1 : 0; });
   }
   EXPECT_TRUE(eventually([&] { return files.begun == count; }, 60s));
-  EXPECT_LE(served.session().statistics().threads, 10u);
+  EXPECT_LE(served.session().statistics().threads, 20u);  // ten, and one that stands in for each lane
   {
     const std::lock_guard lock(mutex);
     for (const auto& [fd, pair] : ends) ::send(pair.theirs.get(), "Hello", 5, MSG_NOSIGNAL);

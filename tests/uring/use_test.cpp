@@ -66,7 +66,7 @@ TEST_F(Ring, is_not_used_where_the_options_say_so_and_the_statistics_say_why) {
     EXPECT_NE(statistics.transport_reason.find(why), std::string::npos) << statistics.transport_reason;
     EXPECT_NE(statistics.to_string().find(why), std::string::npos);
   };
-  expect({.transport = Transport::device}, "not asked for");
+  expect({.transport = Transport::device}, "was asked for");
   expect({.max_threads = 1}, "one thread");
   expect({.max_write = 65536}, "max_write");
   SessionOptions without;
@@ -92,7 +92,7 @@ TEST_F(Ring, follows_the_environment_where_the_options_leave_it_open) {
       return served.session().statistics().transport;
     });
   };
-  EXPECT_EQ(transport_with("", {}), "device");
+  EXPECT_EQ(transport_with("", {}), "io_uring");
   EXPECT_EQ(transport_with("device", {}), "device");
   EXPECT_EQ(transport_with("uring", {}), "io_uring");
   EXPECT_EQ(transport_with("uring", {.max_threads = 1}), "device");
