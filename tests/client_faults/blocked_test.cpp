@@ -1,6 +1,5 @@
 // Handlers that do not return: others go on, callers can give up, and the session can end.
 #include <fcntl.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <csignal>
@@ -170,18 +169,13 @@ TEST_P(ManyBlocked, are_interrupted_within_a_second) {
 TEST_P(ManyBlocked, end_with_a_killed_program) {
   Stuck file_system(std::get<1>(GetParam()));
   Served served(file_system, path_, {}, {.max_threads = max_threads()});
-  const pid_t child = ::fork();
-  if (child == 0) {
-    // A client and nothing else: its copy of the device would keep the connection alive.
-    ::close_range(3, ~0u, 0);
-    Readers readers(path_ / "stuck", 100);
-    readers.join();
-    ::_exit(0);
-  }
+  Process client([this]() -> std::string {
+    static Readers readers(path_ / "stuck", 100);
+    return {};
+  });
   EXPECT_TRUE(eventually([&] { return file_system.waiting() > 0; }));
-  ::kill(child, SIGKILL);
   const auto begin = Clock::now();
-  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  client.kill();
   EXPECT_LT(Clock::now() - begin, 1s);
   EXPECT_EQ(read_failure(served.path("file")), 0);
 }

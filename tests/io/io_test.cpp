@@ -265,7 +265,11 @@ TEST_P(IoTest, many_at_once_hold_no_threads) {
   for (int i = 0; i < count; ++i) {
     readers.emplace_back([&] { answered += read(served.path("file")) == "Hello" ? 1 : 0; });
   }
-  EXPECT_TRUE(eventually([&] { return files.begun == count; }, 60s));
+  const auto waiting = [&] {
+    const std::lock_guard lock(mutex);
+    return ends.size();
+  };
+  EXPECT_TRUE(eventually([&] { return waiting() == count; }, 60s));
   EXPECT_LE(served.session().statistics().threads, 20u);  // ten, and one that stands in for each lane
   {
     const std::lock_guard lock(mutex);
