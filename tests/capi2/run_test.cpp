@@ -4,6 +4,7 @@
 #include <regex>
 
 #include "capi2/c_program.hpp"
+#include "uring/ring_mount.hpp"
 
 namespace fuselage::test {
 namespace {
@@ -67,6 +68,21 @@ TEST_F(RunToolTest, TellsEachRequestInALine) {
   };
   for (const char* const word : {"INIT", "LOOKUP", "OPEN", "READ"}) EXPECT_TRUE(next(word)) << word << tool.output();
   EXPECT_THAT(tool.output(), Not(HasSubstr("operation  ")));
+}
+
+TEST_F(RunToolTest, ServesOverIoUringWhereThatIsSwitchedOn) {
+  if (const std::string why = why_no_ring(); !why.empty()) GTEST_SKIP() << why;
+  const auto statistics = [this](const char* transport, std::vector<std::string> command) {
+    ::setenv("FUSELAGE_TRANSPORT", transport, 1);
+    Program tool = run({"--stats"}, command);
+    EXPECT_TRUE(mounted(mountpoint(), tool));
+    EXPECT_EQ(text_of_file(mountpoint() / "file"), "text");
+    EXPECT_EQ(unmount(mountpoint(), tool), 0);
+    return tool.output();
+  };
+  EXPECT_THAT(statistics("", mirror()), HasSubstr("transport io_uring,"));
+  EXPECT_THAT(statistics("device", mirror()), HasSubstr("transport device (no io_uring: the device was asked for),"));
+  EXPECT_THAT(statistics("", mirror("-s")), HasSubstr("transport device (no io_uring: with one thread"));
 }
 
 TEST_F(RunToolTest, StaysWithAProgramThatGoesIntoTheBackground) {

@@ -361,11 +361,11 @@ fuse_conn_info connection_of(const Negotiation& negotiation, const LowLevelOptio
 
 void apply(const fuse_conn_info& wishes, Negotiation& negotiation) {
   // What is newer than this interface changes what its programs see, so only what they asked for is used, and what
-  // they cannot notice: larger writes, and the difference between unmounted and cut off.
+  // they cannot notice: larger writes, what carries the requests, and the difference between unmounted and cut off.
   CapabilitySet wanted(wishes.want & wishes.capable);
   wanted.remove(CapabilitySet(Capability::SPLICE_READ) | Capability::SPLICE_WRITE | Capability::SPLICE_MOVE);
   wanted.add(CapabilitySet(Capability::BIG_WRITES) | Capability::MAX_PAGES | Capability::INIT_EXT |
-             Capability::ABORT_ERROR);
+             Capability::ABORT_ERROR | Capability::OVER_IO_URING);
   if (wishes.async_read != 0) wanted.add(Capability::ASYNC_READ);
   negotiation.wanted = wanted & negotiation.offered;
   negotiation.max_write = wishes.max_write;
