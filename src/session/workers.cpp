@@ -1,8 +1,11 @@
 #include "session/workers.hpp"
 
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "base/log.hpp"
 #include "session/notification_queue.hpp"
@@ -17,11 +20,26 @@ constexpr std::chrono::seconds keep_parked(5);
 
 constexpr std::size_t max_blocking_threads = 256;
 
-// A handler that takes as long is slow: waking another thread costs little beside it.
+// A handler that waits and takes as long is slow: waking another thread costs little beside it.
 constexpr std::chrono::microseconds slow_handler(200);
 // So many quick handlers in a row, and a station counts as quick again: after one that was slow, and after more.
 constexpr unsigned slow_once = 8;
 constexpr unsigned slow_again = 32;
+
+// How often the calling thread has waited for something.
+long waits_so_far() noexcept {
+  ::rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
+// Does the thread wait for something? One that lacks a CPU does not.
+bool is_waiting(::pid_t thread) {
+  std::string status;
+  std::getline(std::ifstream(fmt::format("/proc/self/task/{}/stat", thread)), status);
+  const std::size_t state = status.rfind(')') + 2;
+  return state < status.size() && (status[state] == 'S' || status[state] == 'D');
+}
 
 }  // namespace
 
@@ -88,6 +106,7 @@ void Workers::begin() {
     const std::lock_guard lock(mutex_);
     own = &add_worker();
     own->id = ::pthread_self();
+    own->tid = ::gettid();
     // Its own station first, so that nobody else takes the one it can take.
     assign(*stations_.front(), *own);
     std::size_t rested = 0;
@@ -175,6 +194,7 @@ bool Workers::start(void (Workers::*work)(Worker&) noexcept) {
   Worker& worker = add_worker();
   try {
     worker.thread = std::thread([this, &worker, work, home = transport::home_of_this_thread()] {
+      worker.tid = ::gettid();
       home.apply();
       transport::accept_only_wake_signal();
       ::pthread_setname_np(::pthread_self(), "fuse-worker");
@@ -296,8 +316,9 @@ void Workers::serve_beside_another(Station& station, Worker& worker, Request& re
     }
   }
   const Clock::time_point began = Clock::now();
+  const long waits = waits_so_far();
   serve_request(worker, request);
-  station.note(Clock::now() - began >= slow_handler);
+  station.note(Clock::now() - began >= slow_handler && waits_so_far() != waits);
 }
 
 bool Workers::run_task(Worker& worker) noexcept {
@@ -535,7 +556,7 @@ void Workers::relieve_reader(Station& station) {
       held_up->beat.load(std::memory_order_relaxed) != held_up->beat_seen) {
     return;
   }
-  station.note(true);
+  if (is_waiting(held_up->tid)) station.note(true);
   station.reader.store(nullptr, std::memory_order_relaxed);
   find_reader(station);
 }

@@ -80,6 +80,7 @@ class Workers final : public Executor {
   struct Worker {
     Counters* counters = nullptr;
     ::pthread_t id{};
+    std::atomic<::pid_t> tid{0};
     std::thread thread;  // empty for the thread that called `run`
     std::atomic<State> state{State::busy};
     std::atomic<std::uint64_t> beat{0};  // counts messages
