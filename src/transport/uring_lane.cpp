@@ -222,10 +222,11 @@ int UringLane::send(Slot& slot, const wire::fuse_out_header& header, std::span<c
   if (end > uring_.payload_size_) return EMSGSIZE;
   conclude(*entry, header, end);
   // From the back: what was built in the entry itself moves away from where the parts before it go.
-  for (auto part = body.rbegin(); part != body.rend(); ++part) {
-    end -= part->iov_len;
-    if (part->iov_len != 0 && part->iov_base != payload.data() + end) {
-      std::memmove(payload.data() + end, part->iov_base, part->iov_len);
+  for (std::size_t i = body.size(); i-- > 0;) {
+    const ::iovec& part = body[i];
+    end -= part.iov_len;
+    if (part.iov_len != 0 && part.iov_base != payload.data() + end) {
+      std::memmove(payload.data() + end, part.iov_base, part.iov_len);
     }
   }
   std::atomic_ref(slot.place).store(nullptr, std::memory_order_relaxed);
