@@ -1,5 +1,6 @@
 #include "session/workers.hpp"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -302,7 +303,7 @@ void Workers::serve_request(Worker& worker, Request& request) noexcept {
   if (!connection_.serve(request) && &request == worker.request) worker.request = &connection_.acquire();
 }
 
-// Where handlers were held up lately, the next message shall not wait until the steward notices the next one.
+// Where handlers were slow lately, the next message shall not wait until the steward notices that this one is, too.
 void Workers::serve_beside_another(Station& station, Worker& worker, Request& request) noexcept {
   {
     const std::lock_guard lock(mutex_);
