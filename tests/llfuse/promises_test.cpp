@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "llfuse/notes.hpp"
+#include "support/threads.hpp"
 
 namespace fuselage::test {
 namespace {
@@ -13,13 +14,8 @@ using namespace std::chrono_literals;
 
 // Without those of io_uring: they rest until `close`, for the kernel takes back what an ending thread has submitted.
 std::size_t threads_of_this_process() {
-  std::size_t count = 0;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::string name;
-    std::getline(std::ifstream(task.path() / "comm") >> std::ws, name);
-    count += name.starts_with("fuse-ring") || name == "fuse-caretaker" ? 0 : 1;
-  }
-  return count;
+  const auto count = [](std::string_view name) { return threads_named("self", name).size(); };
+  return count("") - count("fuse-ring") - count("fuse-caretaker");
 }
 
 constexpr int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};

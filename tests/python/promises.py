@@ -20,6 +20,7 @@ SERVER = """
 import sys, os, threading, signal, time
 sys.path.insert(0, sys.argv[2])
 import llfuse
+from harness import eventually
 from notes import Notes
 ops = Notes(timeout=0)
 # Without those of io_uring, which rest until the end: the kernel takes back what an ending thread has submitted.
@@ -31,11 +32,6 @@ def threads(but=('fuse-ring', 'fuse-caretaker')):
         except OSError:
             pass  # just ended
     return count
-# A thread that was waited for may still be seen for a moment.
-def eventually(condition):
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end: time.sleep(0.01)
-    return condition()
 before = [signal.getsignal(n) for n in (15, 2, 1, 10, 13)]
 llfuse.init(ops, sys.argv[1], {'fsname=test'})
 tasks = threads()
@@ -43,7 +39,7 @@ print('mounted', flush=True)
 result = llfuse.main(**eval(sys.argv[3]))
 print('returned', result, flush=True)
 assert before == [signal.getsignal(n) for n in (15, 2, 1, 10, 13)]
-assert eventually(lambda: threads() == tasks)
+assert eventually(lambda: threads() == tasks)  # one that was waited for may still be seen for a moment
 if len(sys.argv) > 4: exec(sys.argv[4])
 llfuse.close()
 assert eventually(lambda: threads(()) <= tasks)

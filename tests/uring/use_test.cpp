@@ -9,6 +9,7 @@
 
 #include "base/buffer.hpp"
 #include "session/allocations.hpp"
+#include "support/threads.hpp"
 #include "uring/ring_mount.hpp"
 
 namespace fuselage::test {
@@ -22,16 +23,6 @@ std::string first_line_with(const fs::path& file, std::string_view key) {
     if (line.starts_with(key)) return line;
   }
   return {};
-}
-
-std::vector<fs::path> threads_named(const std::string& process, std::string_view name) {
-  std::vector<fs::path> found;
-  for (const auto& task : fs::directory_iterator("/proc/" + process + "/task")) {
-    std::string comm;
-    std::getline(std::ifstream(task.path() / "comm"), comm);
-    if (comm.starts_with(name)) found.push_back(task.path());
-  }
-  return found;
 }
 
 class Ring : public RingTest {};
