@@ -5,6 +5,7 @@
 namespace bench {
 namespace {
 
+constexpr std::string_view path_level = "fuselage-path-device";
 constexpr std::string_view peer = "libfuse3-low-mt";  // libfuse's own default loop
 
 // One goal: a quotient of two numbers with a limit.
@@ -82,17 +83,37 @@ void add_peers(Table& table) {
                 {ring, "create"}, {device, "create"});
 }
 
+void add_paths(Table& table) {
+  constexpr auto cpu = &Series::least_cpu_us;
+  for (const std::string transport : {"device", "ring"}) {
+    const std::string ours = "fuselage-path-" + transport;
+    for (const char* metric : {"getattr", "read-4k", "lookup"}) {
+      table.at_most(
+          1.05, fmt::format("{}, {}, pinned: CPU of the path level at most 1.05 x the inode level", metric, transport),
+          Mode::pinned, cpu, {ours, metric}, {"fuselage-" + transport, metric});
+    }
+  }
+  table.at_most(1.0, "find-million, device: CPU of the path level no more than libfuse3's high level", Mode::pinned,
+                cpu, {path_level, "find-million"}, {"libfuse3-high-mt", "find-million"});
+}
+
 }  // namespace
 
 std::vector<Goal> goals(const Results& results) {
   Table table(results);
   add_floors(table);
   add_peers(table);
+  add_paths(table);
   if (results.idle) {
     table.add({"an idle daemon is not woken", fmt::format("{:.1f} a second", results.idle->wake_ups_per_second),
                results.idle->wake_ups_per_second == 0});
     table.add({"an idle daemon takes less than 10 MiB", fmt::format("{:.1f} MiB", results.idle->resident_mib),
                results.idle->resident_mib < 10});
+  }
+  for (const NodeMemory& one : results.nodes) {
+    if (one.subject != path_level) continue;
+    table.add({"a node of the path level takes at most 64 bytes of a million", fmt::format("{:.0f} bytes", one.bytes),
+               one.bytes <= 64});
   }
   return table.take();
 }

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <utility>
 
 #include "measure.hpp"
 #include "metric.hpp"
@@ -85,6 +86,13 @@ std::vector<std::pair<std::string, std::string>> describe_machine() {
           {"load before it began", fmt::format("{:.2f}", load)}};
 }
 
+template <class Items>
+std::vector<std::string> names_of(const Items& items) {
+  std::vector<std::string> names;
+  for (const auto& item : items) names.emplace_back(item.name);
+  return names;
+}
+
 class Bench {
  public:
   Bench(const Order& order, const fs::path& scratch, Results& results)
@@ -97,19 +105,21 @@ class Bench {
     for (const Metric* metric : metrics_) results_.metrics.emplace_back(metric->name);
     for (const Subject& subject : subjects()) {
       if (order_.subjects.empty() || std::count(order_.subjects.begin(), order_.subjects.end(), subject.name) > 0) {
-        add(subject);
+        subjects_.push_back(subject);
       }
     }
   }
 
-  // Interleaved, so that what else happens on the machine hits all alike.
+  // Interleaved, so that what else happens on the machine hits all alike; and with new servers in each round, for where
+  // a process finds itself in memory makes a difference of some percent as long as it lives.
   void run() {
     for (int round = 0; round < order_.rounds; ++round) {
+      start_all();
       for (const Metric* metric : metrics_) {
         for (const Mode mode : modes) {
           if (metric->cold && mode != Mode::pinned) continue;
           fmt::print(stderr, "\rround {} of {}: {:<20} {:<6}", round + 1, order_.rounds, metric->name, name(mode));
-          for (const auto& [subject, servers] : running_) sample(subject, servers, *metric, mode);
+          for (const Running& one : running_) sample(one, *metric, mode);
         }
       }
     }
@@ -118,27 +128,30 @@ class Bench {
 
  private:
   // Two servers, because one that was started on one CPU stays there with all its threads.
-  struct Servers {
+  struct Running {
+    Subject subject;
     std::unique_ptr<Server> pinned;
     std::unique_ptr<Server> free;
   };
 
-  void skip(const std::string& subject, const std::string& why) {
-    fmt::print(stderr, "skipping {}: {}\n", subject, why);
-    results_.skipped.push_back({subject, why});
-  }
-
-  void add(const Subject& subject) {
-    if (const std::string why = obstacle(subject); !why.empty()) return skip(subject.name, why);
-    try {
-      Servers servers;
-      servers.pinned = start(subject, true);
-      servers.free = start(subject, false);
-      running_.emplace_back(subject, std::move(servers));
-      results_.subjects.push_back(subject.name);
-    } catch (const std::exception& error) {
-      skip(subject.name, error.what());
+  // What cannot be started once is not tried again.
+  void start_all() {
+    running_.clear();
+    for (const Subject& subject : std::exchange(subjects_, {})) {
+      std::string why = obstacle(subject);
+      if (why.empty()) {
+        try {
+          running_.push_back({subject, start(subject, true), start(subject, false)});
+          subjects_.push_back(subject);
+          continue;
+        } catch (const std::exception& error) {
+          why = error.what();
+        }
+      }
+      fmt::print(stderr, "skipping {}: {}\n", subject.name, why);
+      results_.skipped.push_back({subject.name, why});
     }
+    results_.subjects = names_of(subjects_);
   }
 
   std::unique_ptr<Server> start(const Subject& subject, bool pinned) {
@@ -147,13 +160,14 @@ class Bench {
     return std::make_unique<Server>(subject, place, pinned);
   }
 
-  void sample(const Subject& subject, const Servers& servers, const Metric& metric, Mode mode) {
+  void sample(const Running& running, const Metric& metric, Mode mode) {
+    const Subject& subject = running.subject;
     const auto slice = order_.full ? 200ms : 50ms;
     if (metric.name == subject.without) return;
     if (metric.cold && subject.transport == "none") return;  // always warm
     std::unique_ptr<Server> fresh;
     if (metric.cold) fresh = start(subject, true);
-    const Server& server = fresh ? *fresh : mode == Mode::pinned ? *servers.pinned : *servers.free;
+    const Server& server = fresh ? *fresh : mode == Mode::pinned ? *running.pinned : *running.free;
     try {
       results_.at(subject.name, metric.name, mode)
           .samples.push_back(measure(metric, server, {mode, slice, order_.most_ops}));
@@ -167,7 +181,8 @@ class Bench {
   Results& results_;
   int places_ = 0;
   std::vector<const Metric*> metrics_;
-  std::vector<std::pair<Subject, Servers>> running_;
+  std::vector<Subject> subjects_;  // those that can be started
+  std::vector<Running> running_;
 };
 
 void write(const std::string& path, const std::string& text) {
@@ -184,19 +199,13 @@ void run(const Order& order) {
   const Scratch scratch;
   Bench(order, scratch.path(), results).run();
   if (order.metrics.empty()) measure_idle(results, scratch.path());
+  if (order.full) measure_nodes(results, scratch.path());
   if (order.full) measure_programs(results, scratch.path());
   const std::string text = to_markdown(results);
   fmt::print("{}", text);
   write(order.json, to_json(results));
   write(order.html, to_html(results));
   write(order.report, text);
-}
-
-template <class Items>
-std::vector<std::string> names_of(const Items& items) {
-  std::vector<std::string> names;
-  for (const auto& item : items) names.emplace_back(item.name);
-  return names;
 }
 
 }  // namespace

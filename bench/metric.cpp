@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "servers/store.hpp"
 
 namespace bench {
 namespace {
@@ -66,12 +67,21 @@ class Offsets {
   std::minstd_rand random_;
 };
 
-Step getattr(const fs::path& root, int) {
-  return [file = open_file(root / "file", O_RDONLY)] {
+Step attributes_of(const fs::path& path) {
+  return [file = open_file(path, O_RDONLY)] {
     struct ::statx status {};
     check(::statx(file->get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status), "statx");
     return std::uint64_t{1};
   };
+}
+
+Step getattr(const fs::path& root, int) { return attributes_of(root / "file"); }
+
+// The same far from the root: what it costs to make a path.
+Step deep(const fs::path& root, int) {
+  fs::path path = root / "deep";
+  for (std::uint64_t i = 1; i < Store::depth; ++i) path /= "d";
+  return attributes_of(path / "file");
 }
 
 Step lookup(const fs::path& root, int) {
@@ -167,6 +177,18 @@ Step create(const fs::path& root, int client) {
   };
 }
 
+// Under another name and back.
+Step rename(const fs::path& root, int client) {
+  const fs::path path = root / "made" / ("moved" + std::to_string(client));
+  const int created = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  ::close(static_cast<int>(check(created, "create")));
+  return [path = path.string(), other = path.string() + ".new"] {
+    check(::rename(path.c_str(), other.c_str()), "rename");
+    check(::rename(other.c_str(), path.c_str()), "rename");
+    return std::uint64_t{2};
+  };
+}
+
 Step open(const fs::path& root, int) {
   return [path = (root / "file").string()] {
     ::close(static_cast<int>(check(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "open")));
@@ -196,8 +218,30 @@ Step list_names(const fs::path& root, int) {
   return [path = root / "million"] { return list(path, false, 1'000'000); };
 }
 
+// What `find` does: names, and the way down into directories.
+std::uint64_t count_below(int parent, const char* name) {
+  const int fd = static_cast<int>(check(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), name));
+  ::DIR* const directory = ::fdopendir(fd);
+  if (directory == nullptr) throw std::system_error(errno, std::generic_category(), name);
+  std::uint64_t count = 0;
+  while (const ::dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    count += entry->d_type == DT_DIR ? count_below(fd, entry->d_name) : 1;
+  }
+  ::closedir(directory);
+  return count;
+}
+Step find(const fs::path& root, int) {
+  return [path = root / "tree"] {
+    const std::uint64_t count = count_below(AT_FDCWD, path.c_str());
+    expect(count == 1'000'000, "not everything was found");
+    return count;
+  };
+}
+
 constexpr std::array all = {
     Metric{"getattr", "statx of an open file, attributes not cached", getattr},
+    Metric{"deep", "the same, 64 directories deep", deep},
     Metric{"lookup", "stat of a name that is not cached", lookup},
     Metric{"read-4k", "4 KiB direct read", read<O_DIRECT, block>},
     Metric{"write-4k", "4 KiB direct write", write<O_DIRECT, block>},
@@ -208,9 +252,11 @@ constexpr std::array all = {
     Metric{"buffered-write-1m", "1 MiB write through the page cache", write<0, large>},
     Metric{"open", "open and close", open},
     Metric{"create", "create, close and unlink", create},
+    Metric{"rename", "rename", rename},
     Metric{"ls-warm", "ls -l of 10,000 files, per file, again", list_long},
     Metric{"ls-cold", "ls -l of 10,000 files, per file, first time", list_long, true},
     Metric{"readdir-million", "names of 1,000,000 files, per file, first time", list_names, true, true},
+    Metric{"find-million", "find of 1,000,000 files in 1,000 directories, per file, first time", find, true, true},
 };
 
 }  // namespace

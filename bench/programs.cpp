@@ -1,6 +1,7 @@
 #include "programs.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -71,7 +72,8 @@ void shell(const fs::path& place, const char* command) {
 }  // namespace
 
 void measure_idle(Results& results, const fs::path& scratch) {
-  const Subject subject = memory("device");
+  const Subject ring = memory("ring");
+  const Subject subject = obstacle(ring).empty() ? ring : memory("device");  // the default
   if (!obstacle(subject).empty()) return;
   fs::create_directory(scratch / "idle");
   const Server server(subject, scratch / "idle", false);
@@ -82,6 +84,31 @@ void measure_idle(Results& results, const fs::path& scratch) {
   std::this_thread::sleep_for(watched);
   results.idle =
       Idle{(wake_ups(server.pid()) - before) / static_cast<double>(watched.count()), resident_mib(server.pid())};
+}
+
+void measure_nodes(Results& results, const fs::path& scratch) {
+  for (const Subject& subject : subjects()) {
+    if (subject.name != "fuselage-path-device" && subject.name != "libfuse3-high-mt") continue;
+    if (!obstacle(subject).empty()) continue;
+    fmt::print(stderr, "\rmemory of a million nodes: {:<30}", subject.name);
+    const fs::path place = scratch / ("nodes-" + subject.name);
+    fs::create_directory(place);
+    const Server server(subject, place, false);
+    const auto ask = [&place](std::uint64_t first, std::uint64_t last) {
+      for (std::uint64_t i = first; i < last; ++i) {
+        struct ::stat status {};
+        const std::string path = fmt::format("{}/million/f{}", place.string(), i);
+        if (::stat(path.c_str(), &status) != 0) throw std::system_error(errno, std::generic_category(), path);
+      }
+    };
+    constexpr std::uint64_t few = 1'000;  // for what does not grow with them
+    constexpr std::uint64_t all = 1'000'000;
+    ask(0, few);
+    const double before = resident_mib(server.pid());
+    ask(few, all);
+    const double grown = resident_mib(server.pid()) - before;
+    results.nodes.push_back({subject.name, grown * (1 << 20) / static_cast<double>(all - few)});
+  }
 }
 
 void measure_programs(Results& results, const fs::path& scratch) {

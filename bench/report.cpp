@@ -140,6 +140,12 @@ std::string to_markdown(const Results& results) {
   if (!results.workloads.empty()) {
     section("Programs on the memory file system", "Seconds, the least of all rounds.", workload_table(results));
   }
+  if (!results.nodes.empty()) {
+    Rows nodes(1, {"", "bytes"});
+    for (const NodeMemory& one : results.nodes) nodes.push_back({one.subject, fmt::format("{:.0f}", one.bytes)});
+    section("Memory of a node at the level of paths", "What the server has grown by for each of a million files.",
+            table(nodes));
+  }
 
   std::string words;
   for (const Metric& metric : metrics()) {

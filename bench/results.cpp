@@ -76,6 +76,7 @@ std::string to_json(const Results& results) {
     json["idle"] = {{"wake_ups_per_s", results.idle->wake_ups_per_second},
                     {"resident_mib", results.idle->resident_mib}};
   }
+  for (const NodeMemory& one : results.nodes) json["bytes_per_node"][one.subject] = one.bytes;
   for (const Goal& goal : goals(results)) {
     json["goals"].push_back({{"goal", goal.text}, {"measured", goal.measured}, {"verdict", goal.verdict()}});
   }

@@ -55,6 +55,12 @@ struct Idle {
   double resident_mib = 0;
 };
 
+/// What a server at the level of paths keeps in memory for each file that the kernel knows, out of a million.
+struct NodeMemory {
+  std::string subject;
+  double bytes = 0;
+};
+
 /// A real program on the memory file system.
 struct Workload {
   std::string name;
@@ -72,6 +78,7 @@ struct Results {
   std::vector<Skipped> skipped;
   std::vector<Workload> workloads;
   std::optional<Idle> idle;
+  std::vector<NodeMemory> nodes;
 
   /// Null if it was not measured.
   const Series* find(std::string_view subject, std::string_view metric, Mode mode) const;

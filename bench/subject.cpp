@@ -16,6 +16,8 @@
 #include <system_error>
 #include <thread>
 
+#include "servers/store.hpp"
+
 namespace bench {
 namespace {
 
@@ -31,6 +33,10 @@ void fill_tmpfs(const fs::path& root) {
   std::ofstream(root / "file") << std::string(8 << 20, 'x');
   fs::create_hard_link(root / "file", root / "fleeting");
   fs::create_directory(root / "made");
+  fs::path deep = root / "deep";
+  for (std::uint64_t i = 1; i < Store::depth; ++i) deep /= "d";
+  fs::create_directories(deep);
+  std::ofstream(deep / "file");
   fs::create_directory(root / "many");
   for (int i = 0; i < 10'000; ++i) ::mknod((root / "many" / ("f" + std::to_string(i))).c_str(), S_IFREG | 0644, 0);
 }

@@ -37,6 +37,10 @@ class Trivial final : public FileSystem {
     if (!store_.unlink(name)) return Error{ENOENT};
     return {};
   }
+  Reply<void> rename(const Context&, Ino, std::string_view name, Ino, std::string_view new_name, RenameFlags) override {
+    if (!store_.rename(name, new_name)) return Error{ENOENT};
+    return {};
+  }
   Reply<void> readdir(const Context&, Ino ino, const OpenFile&, std::uint64_t offset, DirectorySink& sink) override {
     Store::list(static_cast<std::uint64_t>(ino), offset,
                 [&](std::string_view name, std::uint64_t found, std::uint64_t next) {

@@ -42,6 +42,10 @@ class Trivial final : public PathFileSystem {
     if (!store().unlink(path.name())) return Error{ENOENT};
     return {};
   }
+  Reply<void> rename(const Context&, Path path, Path new_path, RenameFlags) override {
+    if (!store().rename(path.name(), new_path.name())) return Error{ENOENT};
+    return {};
+  }
   Reply<void> readdir(const Context&, Path path, const OpenFile&, std::uint64_t offset,
                       PathDirectorySink& sink) override {
     Store::list(resolve(path.c_str()), offset, [&](std::string_view name, std::uint64_t ino, std::uint64_t next) {

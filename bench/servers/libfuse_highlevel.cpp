@@ -23,6 +23,10 @@ int attributes_of(const char* path, struct ::stat* out) {
   return 0;
 }
 
+int move_in_store(const char* path, const char* new_path) {
+  return store().rename(last_name(path), last_name(new_path)) ? 0 : -ENOENT;
+}
+
 // Calls `fill(name, attributes, next)`, which is true when there is no more room.
 template <class Fill>
 int list(const char* path, ::off_t offset, Fill fill) {
@@ -44,6 +48,7 @@ void* init(::fuse_conn_info* connection) {
 }
 int getattr(const char* path, struct ::stat* out) { return attributes_of(path, out); }
 int truncate(const char*, ::off_t) { return 0; }
+int move(const char* path, const char* new_path) { return move_in_store(path, new_path); }
 int readdir(const char* path, void* buffer, ::fuse_fill_dir_t fill, ::off_t offset, ::fuse_file_info*) {
   return list(path, offset, [&](const char* name, const struct ::stat* attributes, ::off_t next) {
     return fill(buffer, name, attributes, next) != 0;
@@ -62,6 +67,7 @@ void* init(::fuse_conn_info* connection, ::fuse_config* config) {
 }
 int getattr(const char* path, struct ::stat* out, ::fuse_file_info*) { return attributes_of(path, out); }
 int truncate(const char*, ::off_t, ::fuse_file_info*) { return 0; }
+int move(const char* path, const char* new_path, unsigned) { return move_in_store(path, new_path); }
 int readdir(const char* path, void* buffer, ::fuse_fill_dir_t fill, ::off_t offset, ::fuse_file_info*,
             ::fuse_readdir_flags flags) {
   const auto plus = (flags & FUSE_READDIR_PLUS) != 0 ? FUSE_FILL_DIR_PLUS : ::fuse_fill_dir_flags{};
@@ -98,6 +104,7 @@ int main(int argc, char** argv) {
   operations.write = write;
   operations.create = create;
   operations.unlink = unlink;
+  operations.rename = move;
   operations.readdir = readdir;
   return ::fuse_main(argc, argv, &operations, nullptr);
 }

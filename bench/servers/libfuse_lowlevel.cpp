@@ -58,6 +58,9 @@ void create(::fuse_req_t request, ::fuse_ino_t, const char* name, ::mode_t, ::fu
 void unlink(::fuse_req_t request, ::fuse_ino_t, const char* name) {
   ::fuse_reply_err(request, store().unlink(name) ? 0 : ENOENT);
 }
+void rename(::fuse_req_t request, ::fuse_ino_t, const char* name, ::fuse_ino_t, const char* new_name, unsigned) {
+  ::fuse_reply_err(request, store().rename(name, new_name) ? 0 : ENOENT);
+}
 
 void list(::fuse_req_t request, ::fuse_ino_t ino, std::size_t size, ::off_t offset, bool plus) {
   std::vector<char> buffer(size);
@@ -96,6 +99,7 @@ int main(int argc, char** argv) {
   operations.write = write;
   operations.create = create;
   operations.unlink = unlink;
+  operations.rename = rename;
   operations.readdir = readdir;
   operations.readdirplus = readdirplus;
   ::fuse_args arguments = FUSE_ARGS_INIT(argc, argv);

@@ -93,6 +93,10 @@ class Raw {
       }
       case Opcode::UNLINK:
         return {store_.unlink(question.payload) ? 0 : ENOENT};
+      case Opcode::RENAME: {
+        const std::string_view from(question.payload);
+        return {store_.rename(from, from.data() + from.size() + 1) ? 0 : ENOENT};
+      }
       case Opcode::READDIR:
         return list(ino, get<wire::fuse_read_in>(question.arguments), out, false);
       case Opcode::READDIRPLUS:
@@ -119,6 +123,8 @@ class Raw {
         return sizeof(wire::fuse_write_in);
       case wire::Opcode::CREATE:
         return sizeof(wire::fuse_create_in);
+      case wire::Opcode::RENAME:
+        return sizeof(wire::fuse_rename_in);
       default:  // one name, or nothing that is looked at
         return 0;
     }
