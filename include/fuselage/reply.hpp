@@ -2,9 +2,14 @@
 //
 // What a handler returns: a value, an error, or a coroutine that will produce one of them.
 //
-//   Reply<Attributes> getattr(...) override { return Attributes::file(14); }         // at once: no frame, no
-//   allocation Reply<Attributes> getattr(...) override { return Error{ENOENT}; } Reply<Attributes> getattr(...)
-//   override {                                        // later
+// At once, without a frame or an allocation:
+//
+//   Reply<Attributes> getattr(...) override { return Attributes::file(14); }
+//   Reply<Attributes> getattr(...) override { return Error{ENOENT}; }
+//
+// Later:
+//
+//   Reply<Attributes> getattr(...) override {
 //     Result<Row> row = co_await database.fetch(ino);
 //     if (!row) co_return row.error();
 //     co_return attributes_of(*row);
@@ -92,11 +97,14 @@ class [[nodiscard]] Reply {
   /// True when the answer is there and `take` may be called.
   bool ready() const noexcept { return std::holds_alternative<Result<T>>(state_) || coroutine().done(); }
 
-  /// The answer, once. Requires `ready()`.
-  Result<T> take() {
-    if (auto* result = std::get_if<Result<T>>(&state_)) return std::move(*result);
-    return std::move(*coroutine().promise().result);
+  /// The answer, where it lies. Requires `ready()`.
+  Result<T>& result() {
+    if (auto* result = std::get_if<Result<T>>(&state_)) return *result;
+    return *coroutine().promise().result;
   }
+
+  /// The answer, once. Requires `ready()`.
+  Result<T> take() { return std::move(result()); }
 
   /// `co_await` gives a `Result<T>`; it starts the coroutine if there is one.
   bool await_ready() const noexcept { return ready(); }

@@ -94,7 +94,7 @@ template <class T, class Answer>
 using Rest = typename Called<T, Answer>::Result;
 
 template <class T, class Answer>
-Rest<T, Answer> answer_with(Request& request, Result<T> result, Answer& answer) {
+Rest<T, Answer> answer_with(Request& request, Result<T>& result, Answer& answer) {
   if (!result) {
     fail(request, result.error());
     return Rest<T, Answer>();
@@ -108,10 +108,11 @@ Rest<T, Answer> answer_with(Request& request, Result<T> result, Answer& answer) 
 
 template <class T, class Answer>
 Suspended answer_later(Request& request, Reply<T> reply, Answer answer) {
+  Result<T> result = co_await reply;
   if constexpr (std::is_void_v<Rest<T, Answer>>) {
-    answer_with<T>(request, co_await reply, answer);
+    answer_with<T>(request, result, answer);
   } else {
-    static_cast<void>(co_await answer_with<T>(request, co_await reply, answer));
+    static_cast<void>(co_await answer_with<T>(request, result, answer));
   }
 }
 
@@ -130,8 +131,8 @@ template <class T, class Answer>
 void complete(Request& request, Reply<T> reply, Answer answer) {
   if (!reply.ready()) return detail::start(request, detail::answer_later(request, std::move(reply), std::move(answer)));
   if constexpr (std::is_void_v<detail::Rest<T, Answer>>) {
-    detail::answer_with<T>(request, reply.take(), answer);
-  } else if (Reply<void> rest = detail::answer_with<T>(request, reply.take(), answer); !rest.ready()) {
+    detail::answer_with<T>(request, reply.result(), answer);
+  } else if (Reply<void> rest = detail::answer_with<T>(request, reply.result(), answer); !rest.ready()) {
     detail::start(request, detail::finish_later(request, std::move(rest)));
   }
 }

@@ -117,7 +117,7 @@ struct ManualSession::State {
       : dispatcher(file_system),
         channel(carrier),
         connection(dispatcher, channel, options),
-        counters(connection.new_counters()) {
+        counters(connection.shared_counters()) {
     connection.set_executor(executor);
     connection.notifications()->resume();
   }

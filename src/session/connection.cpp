@@ -417,13 +417,14 @@ std::vector<std::string> Connection::under_way(std::chrono::nanoseconds age) con
 
 Counters& Connection::new_counters() {
   const std::lock_guard lock(mutex_);
-  return *shards_.emplace_back(std::make_unique<Counters>());
+  return *shards_.emplace_back(std::make_unique<Counters>(Counters::Writers::one));
 }
 
 Statistics Connection::statistics() const {
   Statistics statistics;
   {
     const std::lock_guard lock(mutex_);
+    add(statistics, shared_counters_);
     for (const auto& shard : shards_) add(statistics, *shard);
   }
   std::erase_if(statistics.operations, [](const OperationStatistics& operation) { return operation.count == 0; });

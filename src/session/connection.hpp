@@ -93,6 +93,8 @@ class Connection {
 
   /// A shard for one worker; it lives as long as the connection.
   Counters& new_counters();
+  /// The shard for everybody else.
+  Counters& shared_counters() noexcept { return shared_counters_; }
   Statistics statistics() const;
   void count_malformed() noexcept { malformed_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -133,6 +135,7 @@ class Connection {
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> suspended_{0};
   std::atomic<std::uint64_t> malformed_{0};
+  Counters shared_counters_{Counters::Writers::many};
   std::atomic<std::uint64_t> interrupts_{0};
   std::atomic<std::uint64_t> deadlines_{0};
   std::shared_ptr<detail::NotificationQueue> notifications_;

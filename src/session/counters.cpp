@@ -52,16 +52,14 @@ namespace session {
 
 void Counters::record(wire::Opcode opcode, bool failed, std::size_t bytes_in, std::size_t bytes_out,
                       std::chrono::nanoseconds took) noexcept {
-  constexpr auto relaxed = std::memory_order_relaxed;
   Operation& operation = operations_[wire::index_of(opcode)];
   const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(0, took.count()));
   const auto latency_class = std::min<std::size_t>(std::bit_width(nanoseconds), LatencyHistogram::classes - 1);
-  operation.count.fetch_add(1, relaxed);
-  if (failed) operation.errors.fetch_add(1, relaxed);
-  if (bytes_in != 0) operation.bytes_in.fetch_add(bytes_in, relaxed);
-  if (bytes_out != 0) operation.bytes_out.fetch_add(bytes_out, relaxed);
-  operation.busy.fetch_add(nanoseconds, relaxed);
-  operation.latency[latency_class].fetch_add(1, relaxed);
+  if (failed) add(operation.errors, 1);
+  if (bytes_in != 0) add(operation.bytes_in, bytes_in);
+  if (bytes_out != 0) add(operation.bytes_out, bytes_out);
+  add(operation.busy, nanoseconds);
+  add(operation.latency[latency_class], 1);
 }
 
 void add(Statistics& statistics, const Counters& counters) {
@@ -71,13 +69,14 @@ void add(Statistics& statistics, const Counters& counters) {
     OperationStatistics& total = statistics.operations[i];
     const Counters::Operation& operation = counters.operation(i);
     total.name = wire::operations[i].name;
-    total.count += operation.count.load(relaxed);
     total.errors += operation.errors.load(relaxed);
     total.bytes_in += operation.bytes_in.load(relaxed);
     total.bytes_out += operation.bytes_out.load(relaxed);
     total.busy += std::chrono::nanoseconds(static_cast<std::int64_t>(operation.busy.load(relaxed)));
     for (std::size_t c = 0; c < LatencyHistogram::classes; ++c) {
-      total.latency.counts[c] += operation.latency[c].load(relaxed);
+      const std::uint64_t count = operation.latency[c].load(relaxed);
+      total.latency.counts[c] += count;
+      total.count += count;
     }
   }
 }

@@ -1,5 +1,4 @@
-// The counters behind `Statistics`: a few relaxed additions for each request, in a shard of the worker that received
-// it.
+// The counters behind `Statistics`: a few additions for each request, in a shard of the worker that handles it.
 #pragma once
 
 #include <array>
@@ -12,16 +11,21 @@
 
 namespace fuselage::session {
 
-/// One shard. Its worker adds to it, also from other threads when requests of the worker were suspended; anybody reads.
+/// One shard, which anybody reads.
 class Counters {
  public:
+  enum class Writers {
+    one,   ///< A worker, which needs no locked instructions then.
+    many,  ///< Whoever answers what no worker holds any more.
+  };
+  explicit Counters(Writers writers) noexcept : is_shared_(writers == Writers::many) {}
+
   struct Operation {
-    std::atomic<std::uint64_t> count{0};
     std::atomic<std::uint64_t> errors{0};
     std::atomic<std::uint64_t> bytes_in{0};
     std::atomic<std::uint64_t> bytes_out{0};
     std::atomic<std::uint64_t> busy{0};
-    std::array<std::atomic<std::uint64_t>, LatencyHistogram::classes> latency{};
+    std::array<std::atomic<std::uint64_t>, LatencyHistogram::classes> latency{};  // together: how many there were
   };
 
   /// An operation was answered, or (FORGET) handled.
@@ -31,6 +35,16 @@ class Counters {
   const Operation& operation(std::size_t index) const noexcept { return operations_[index]; }
 
  private:
+  void add(std::atomic<std::uint64_t>& counter, std::uint64_t more) const noexcept {
+    constexpr auto relaxed = std::memory_order_relaxed;
+    if (is_shared_) {
+      counter.fetch_add(more, relaxed);
+    } else {
+      counter.store(counter.load(relaxed) + more, relaxed);
+    }
+  }
+
+  const bool is_shared_;
   std::array<Operation, wire::operations.size()> operations_;
 };
 

@@ -218,13 +218,21 @@ bool Request::expire(std::chrono::nanoseconds deadline, Executor::Clock::time_po
   answered.place = std::atomic_ref(place).load(std::memory_order_acquire);
   if (!unanswered_.compare_exchange_strong(unique, 0, std::memory_order_acq_rel)) return false;
   base::log(LogLevel::warning, "{} unique={}: no answer in time, answered ETIMEDOUT", late.name, unique);
-  counters_.load(std::memory_order_relaxed)->record(late.opcode, true, 0, 0, now.time_since_epoch() - started);
+  connection_->shared_counters().record(late.opcode, true, 0, 0, now.time_since_epoch() - started);
   answered.channel->send(answered, wire::error_header(unique, ETIMEDOUT), {});
   return true;
 }
 
+void Request::leave_worker() noexcept { counters_.store(&connection_->shared_counters(), std::memory_order_relaxed); }
+
+void Request::queue() noexcept {
+  leave_worker();
+  queued_.store(true, std::memory_order_release);
+}
+
 void Request::suspend(std::coroutine_handle<> root) noexcept {
   root_ = root;
+  leave_worker();
   connection_->count_suspended(1);
   if (suspended_mark != nullptr) *suspended_mark = true;
 }
@@ -237,7 +245,8 @@ void Request::abandon() noexcept {
 
 void Request::reset() noexcept {
   if (std::exchange(root_, nullptr)) connection_->count_suspended(-1);
-  if (has_stop_source_.exchange(false)) {
+  if (has_stop_source_.load(std::memory_order_relaxed)) {
+    has_stop_source_.store(false);
     const std::lock_guard lock(stop_mutex_);
     stop_source_.reset();
   }

@@ -121,7 +121,7 @@ class Request final : public Incoming {
   }
 
   /// Nobody has time for it yet: from now on an interrupt answers it at once.
-  void queue() noexcept { queued_.store(true, std::memory_order_release); }
+  void queue() noexcept;
   /// Somebody has time now. False: an interrupt answered it meanwhile.
   bool dequeue() noexcept { return queued_.exchange(false, std::memory_order_acq_rel); }
 
@@ -150,6 +150,7 @@ class Request final : public Incoming {
 
  private:
   bool claim() noexcept;
+  void leave_worker() noexcept;
   std::int64_t now() const noexcept;
   bool send(int error, std::span<const ::iovec> body) noexcept;
 

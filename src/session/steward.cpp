@@ -10,7 +10,7 @@
 
 namespace fuselage::session {
 
-Steward::Steward(std::function<bool()> tick)
+Steward::Steward(std::function<Pace()> tick)
     : tick_(std::move(tick)), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!event_) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
@@ -46,21 +46,21 @@ void Steward::run() noexcept {
   ::pthread_setname_np(::pthread_self(), "fuse-steward");
   while (!ended_.load()) {
     expire_timers();
-    if (tick_()) {
+    if (const Pace pace = tick_(); pace != Pace::asleep) {
       asleep_.store(false, std::memory_order_seq_cst);
-      wait(true);
+      wait(pace);
       continue;
     }
     // Whoever begins something now sees that we sleep, or has begun it early enough for this second look.
     asleep_.store(true, std::memory_order_seq_cst);
-    if (!tick_()) wait(false);
+    if (tick_() == Pace::asleep) wait(Pace::asleep);
     asleep_.store(false, std::memory_order_seq_cst);
   }
 }
 
-void Steward::wait(bool ticking) {
+void Steward::wait(Pace pace) {
   std::optional<Clock::duration> limit;
-  if (ticking) limit = period;
+  if (pace != Pace::asleep) limit = pace == Pace::alert ? alert_period : relaxed_period;
   {
     const std::lock_guard lock(mutex_);
     if (!timers_.empty()) {

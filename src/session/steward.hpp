@@ -14,15 +14,17 @@
 
 namespace fuselage::session {
 
-/// Calls `tick` about every `period` as long as that returns true, and after each `poke`; keeps timers beside it.
+/// Calls `tick` again and again at the pace that it wants, and after each `poke`; keeps timers beside it.
 class Steward {
  public:
   using Clock = Executor::Clock;
-  /// What a worker may go on for before it counts as held up.
-  static constexpr std::chrono::milliseconds period{1};
+  enum class Pace { asleep, relaxed, alert };
+  /// The time from one look to the next. On a CPU that it shares with the workers, each costs some microseconds.
+  static constexpr std::chrono::milliseconds alert_period{1};
+  static constexpr std::chrono::milliseconds relaxed_period{4};
 
-  /// `tick` is called on the steward's thread; true: call again after a period.
-  explicit Steward(std::function<bool()> tick);
+  /// `tick` is called on the steward's thread.
+  explicit Steward(std::function<Pace()> tick);
   ~Steward() { end(); }
 
   void begin();
@@ -38,10 +40,10 @@ class Steward {
 
  private:
   void run() noexcept;
-  void wait(bool ticking);
+  void wait(Pace pace);
   void expire_timers() noexcept;
 
-  const std::function<bool()> tick_;
+  const std::function<Pace()> tick_;
   base::UniqueFd event_;
   std::atomic<bool> asleep_{true};
   std::atomic<bool> ended_{false};

@@ -27,6 +27,10 @@ constexpr std::chrono::microseconds slow_handler(200);
 constexpr unsigned slow_once = 8;
 constexpr unsigned slow_again = 32;
 
+// The steward looks less often after so many looks in a row between which workers did at least so much.
+constexpr unsigned relaxed_after = 64;
+constexpr std::uint64_t quick_steps = 32;
+
 // How often the calling thread has waited for something.
 long waits_so_far() noexcept {
   ::rusage usage{};
@@ -265,38 +269,41 @@ bool Workers::nap(Worker& worker) noexcept {
 }
 
 // The next message, if there is one; what else may come is dealt with.
-Request* Workers::receive(Worker& worker) noexcept {
-  using Kind = transport::Received::Kind;
+inline Request* Workers::receive(Worker& worker) noexcept {
   worker.state.store(State::receiving, std::memory_order_release);
   transport::Received received;
   if (nap(worker)) received = worker.station->channel.receive(*worker.request);
   // Sequentially consistent, like the steward's look before it falls asleep: one of us sees the other.
   worker.state.exchange(State::busy, std::memory_order_seq_cst);
-  worker.beat.fetch_add(1, std::memory_order_relaxed);
+  worker.step();
+  if (steward_.asleep()) steward_.poke();
+  if (received.kind == transport::Received::Kind::message && received.slot != nullptr) {
+    return static_cast<Request*>(received.slot);
+  }
+  deal_with(received, worker);
+  return nullptr;
+}
+
+// What is no message, or none that can be handled.
+void Workers::deal_with(const transport::Received& received, const Worker& worker) noexcept {
+  using Kind = transport::Received::Kind;
   switch (received.kind) {
     case Kind::message:
-      if (steward_.asleep()) steward_.poke();
-      if (received.slot == nullptr) {
-        connection_.count_malformed();
-        base::log(LogLevel::warning, "a message without a usable header was dropped");
-      }
-      return static_cast<Request*>(received.slot);
+      connection_.count_malformed();
+      base::log(LogLevel::warning, "a message without a usable header was dropped");
+      return;
     case Kind::woken:
       // Somebody who was late to sit down here may have taken the place and left it again.
       if (is_reader(*worker.station, worker)) worker.station->channel.attach();
-      return nullptr;
+      return;
     case Kind::closed:
-      stop(Ended::Reason::unmounted);
-      return nullptr;
+      return stop(Ended::Reason::unmounted);
     case Kind::aborted:
-      stop(Ended::Reason::aborted);
-      return nullptr;
+      return stop(Ended::Reason::aborted);
     case Kind::failed:
       error_.store(received.error);
-      stop(Ended::Reason::error);
-      return nullptr;
+      return stop(Ended::Reason::error);
   }
-  return nullptr;
 }
 
 void Workers::serve_request(Worker& worker, Request& request) noexcept {
@@ -331,7 +338,7 @@ bool Workers::run_task(Worker& worker) noexcept {
     tasks_.pop_front();
     has_tasks_.store(!tasks_.empty(), std::memory_order_relaxed);
   }
-  worker.beat.fetch_add(1, std::memory_order_relaxed);
+  worker.step();
   if (steward_.asleep()) steward_.poke();
   if (task.coroutine) {
     task.coroutine.resume();
@@ -369,7 +376,7 @@ Workers::Station* Workers::become_reader(Worker& worker) {
   }
   lock.unlock();
   sit_down(worker);
-  worker.beat.fetch_add(1, std::memory_order_relaxed);
+  worker.step();
   worker.state.store(State::busy, std::memory_order_release);
   return station;
 }
@@ -509,8 +516,9 @@ bool Workers::may_stop() noexcept {
   return true;
 }
 
-// The steward's look at the workers. True: something is going on that wants another look soon.
-bool Workers::tick() noexcept try {
+// The steward's look at the workers.
+Steward::Pace Workers::tick() noexcept try {
+  using Pace = Steward::Pace;
   if (stopped() || may_stop()) {
     if (!connection_.stopping()) connection_.stop();
     const std::lock_guard lock(mutex_);
@@ -518,31 +526,46 @@ bool Workers::tick() noexcept try {
     parked_.notify_all();
     caller_parked_.notify_all();
     stand_in_wake_.notify_all();
-    return std::any_of(workers_.begin(), workers_.end(),
-                       [](const auto& worker) { return !worker->gone && !worker->resting; });
+    const bool some_work = std::any_of(workers_.begin(), workers_.end(),
+                                       [](const auto& worker) { return !worker->gone && !worker->resting; });
+    return some_work ? Pace::alert : Pace::asleep;
   }
-  bool active = asked_.load(std::memory_order_acquire) != running;
+  bool quick = asked_.load(std::memory_order_acquire) == running;
+  bool active = !quick;
   if (connection_.options().deadline.count() > 0) active = connection_.expire_requests(Clock::now()) || active;
   if (has_lanes()) active = connection_.look_for_interrupts(Clock::now()) || active;
   const std::lock_guard lock(mutex_);
   for (const auto& station : stations_) relieve_reader(*station);
+  std::uint64_t most_steps = 0;
   for (const auto& worker : workers_) {
     const std::uint64_t beat = worker->beat.load(std::memory_order_relaxed);
-    if (beat != worker->beat_seen) active = true;
+    const std::uint64_t steps = beat - worker->beat_seen;
     worker->beat_seen = beat;
+    most_steps = std::max(most_steps, steps);
+    if (steps < quick_steps && worker->state.load(std::memory_order_relaxed) == State::busy) quick = false;
   }
+  active = active || most_steps != 0;
+  quick = quick && most_steps >= quick_steps && tasks_.empty();
   for (const auto& station : stations_) {
     const Worker* const reader = station->reader.load(std::memory_order_relaxed);
     if (reader == nullptr || reader->state.load(std::memory_order_seq_cst) == State::busy) active = true;
+    if (reader == nullptr || station->is_slow()) quick = false;
   }
   if (!tasks_.empty()) {
     if (!wake_parked(false)) wake_receivers(false);
     active = true;
   }
-  return active;
+  return pace(active, quick);
 } catch (...) {
   base::log(LogLevel::error, "looking after the workers failed: {}", error_of_current_exception().message());
-  return true;
+  return Steward::Pace::alert;
+}
+
+// While message after message is quickly handled there is little to look for.
+Steward::Pace Workers::pace(bool active, bool quick) noexcept {
+  quick_looks_ = quick ? std::min(quick_looks_ + 1, relaxed_after) : 0;
+  if (!active) return Steward::Pace::asleep;
+  return quick_looks_ == relaxed_after ? Steward::Pace::relaxed : Steward::Pace::alert;
 }
 
 // With mutex_ held. If the reader has been busy with one message since the last look, somebody else shall receive.

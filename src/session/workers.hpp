@@ -83,7 +83,7 @@ class Workers final : public Executor {
     std::atomic<::pid_t> tid{0};
     std::thread thread;  // empty for the thread that called `run`
     std::atomic<State> state{State::busy};
-    std::atomic<std::uint64_t> beat{0};  // counts messages
+    std::atomic<std::uint64_t> beat{0};  // counts what the worker has begun; only the worker writes it
     std::uint64_t beat_seen = 0;         // by the steward
     Request* request = nullptr;          // the object that the next message goes to
     Station* station = nullptr;          // that it receives from, or did until another took it; guarded by mutex_
@@ -92,6 +92,8 @@ class Workers final : public Executor {
     bool naps = false;     // before it looks for the next message
     bool resting = false;  // guarded by mutex_: until the next `run`
     bool gone = false;     // guarded by mutex_: its thread may be joined
+
+    void step() noexcept { beat.store(beat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   };
 
   struct Task {
@@ -109,6 +111,7 @@ class Workers final : public Executor {
   void begin();
   void wait_for_workers();
   Request* receive(Worker& worker) noexcept;
+  void deal_with(const transport::Received& received, const Worker& worker) noexcept;
   void serve_request(Worker& worker, Request& request) noexcept;
   void serve_beside_another(Station& station, Worker& worker, Request& request) noexcept;
   bool run_task(Worker& worker) noexcept;
@@ -123,7 +126,8 @@ class Workers final : public Executor {
   void enqueue(Task task);
   void finish_suspended();
 
-  bool tick() noexcept;
+  Steward::Pace tick() noexcept;
+  Steward::Pace pace(bool active, bool quick) noexcept;
   void relieve_reader(Station& station);
   void find_reader(Station& station);
   bool call_worker(const Station& station);
@@ -150,6 +154,7 @@ class Workers final : public Executor {
   std::once_flag io_begun_;
   std::unique_ptr<IoRing> io_;  // null: not needed yet, or not to be had
   Steward steward_;
+  unsigned quick_looks_ = 0;  // of the steward, who alone uses it
 
   std::atomic<int> asked_{running};   // what `stop` was called with
   std::atomic<int> reason_{running};  // the same, once the workers shall return

@@ -116,7 +116,7 @@ class DirectLink final : public Link {
         dispatcher_(file_system),
         channel_(ledger),
         connection_(dispatcher_, channel_, options.session),
-        counters_(connection_.new_counters()) {
+        counters_(connection_.shared_counters()) {
     connection_.set_executor(executor_);
     connection_.notifications()->send_by_hand();
   }

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,12 +17,20 @@
 namespace fuselage::transport {
 namespace {
 
+// Without the C library, where these are points of cancellation: in a process of several threads it says so before and
+// after each call, with a locked instruction.
+ssize_t read_from(int fd, std::span<std::byte> buffer) noexcept {
+  return ::syscall(SYS_read, fd, buffer.data(), buffer.size());
+}
+ssize_t write_to(int fd, std::span<const ::iovec> parts) noexcept {
+  if (parts.size() == 1) return ::syscall(SYS_write, fd, parts[0].iov_base, parts[0].iov_len);
+  return ::syscall(SYS_writev, fd, parts.data(), parts.size());
+}
+
 // Sends all parts in one call: the kernel takes an answer as one write.
 int write_parts(int fd, std::span<const ::iovec> parts) noexcept {
   for (;;) {
-    const ssize_t written = parts.size() == 1 ? ::write(fd, parts[0].iov_base, parts[0].iov_len)
-                                              : ::writev(fd, parts.data(), static_cast<int>(parts.size()));
-    if (written >= 0) return 0;
+    if (write_to(fd, parts) >= 0) return 0;
     // A socket that stands for the kernel may be full or not blocking; the device itself never says so.
     if (errno == EAGAIN) {
       ::pollfd wait{fd, POLLOUT, 0};
@@ -58,10 +67,10 @@ int write_whole(int fd, const wire::fuse_out_header& header, std::span<const ::i
 
 }  // namespace
 
-Received Device::receive(Slot& spare) noexcept {
+[[gnu::flatten]] Received Device::receive(Slot& spare) noexcept {
   using Kind = Received::Kind;
   for (;;) {
-    const ssize_t size = ::read(fd_, spare.buffer.data(), spare.buffer.size());
+    const ssize_t size = read_from(fd_, spare.buffer);
     if (size > 0) {
       const auto length = static_cast<std::size_t>(size);
       auto message = wire::split(spare.buffer.first(length));
@@ -93,7 +102,10 @@ Received Device::receive(Slot& spare) noexcept {
   }
 }
 
-int Device::send(Slot& /*slot*/, const wire::fuse_out_header& header, std::span<const ::iovec> body) noexcept {
+// Flat, because each return from a function that was entered before a system call is mispredicted: the kernel's own
+// calls have taken its place in the processor's stack of returns.
+[[gnu::flatten]] int Device::send(Slot& /*slot*/, const wire::fuse_out_header& header,
+                                  std::span<const ::iovec> body) noexcept {
   return write_whole(fd_, header, body);
 }
 

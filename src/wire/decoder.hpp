@@ -33,7 +33,11 @@ constexpr bool valid_name(std::string_view name) {
 template <class T>
 requires std::is_trivially_copyable_v<T> T copy_out(std::span<const std::byte> bytes) {
   T value{};
-  if (!bytes.empty()) std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof(T)));
+  if (bytes.size() >= sizeof(T)) {
+    std::memcpy(&value, bytes.data(), sizeof(T));  // of constant size: a few instructions
+  } else if (!bytes.empty()) {
+    std::memcpy(&value, bytes.data(), bytes.size());
+  }
   return value;
 }
 
