@@ -498,9 +498,8 @@ std::size_t Workers::servers() const {
 // With mutex_ held.
 void Workers::wake_receivers(bool stand_in_too) noexcept {
   for (const auto& worker : workers_) {
-    if (worker->state.load(std::memory_order_acquire) == State::receiving && (stand_in_too || !worker->is_stand_in)) {
-      stations_.front()->channel.wake(worker->id);
-    }
+    if (worker->state.load(std::memory_order_acquire) != State::receiving || worker->station == nullptr) continue;
+    if (stand_in_too || !worker->is_stand_in) worker->station->channel.wake(worker->id);
   }
 }
 

@@ -78,7 +78,8 @@ class Channel {
   /// The calling thread does not receive any more.
   virtual void detach() noexcept {}
 
-  /// Cuts short a `receive` that `reader` is blocked in. It may come too early to be seen: repeat until it was.
+  /// Cuts short a `receive` that `reader` is blocked in, if it still is in one. It may come too early to be seen:
+  /// repeat until it was.
   virtual void wake(::pthread_t reader) noexcept = 0;
 
   /// Kernel passthrough: registers a file; its number, or the errno.

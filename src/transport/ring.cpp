@@ -44,13 +44,11 @@ unsigned Ring::prepared() const noexcept {
   return *ring_.sq.ktail - std::atomic_ref(*ring_.sq.khead).load(std::memory_order_acquire);
 }
 
-int Ring::enter(unsigned wait_for, const ::sigset_t* mask, int registered) noexcept {
-  constexpr std::size_t kernel_mask_size = _NSIG / 8;
+int Ring::enter(unsigned wait_for, int registered) noexcept {
   const bool is_registered = registered >= 0;
   const unsigned flags = (is_registered ? IORING_ENTER_REGISTERED_RING : 0u) | IORING_ENTER_GETEVENTS;
-  const int result =
-      ::io_uring_enter2(static_cast<unsigned>(is_registered ? registered : ring_.ring_fd), prepared(), wait_for, flags,
-                        const_cast<::sigset_t*>(mask), mask != nullptr ? kernel_mask_size : 0);
+  const int result = ::io_uring_enter2(static_cast<unsigned>(is_registered ? registered : ring_.ring_fd), prepared(),
+                                       wait_for, flags, nullptr, 0);
   return result < 0 ? -result : 0;
 }
 
@@ -73,6 +71,22 @@ void Ring::unregister_for_thread(int registered) noexcept {
   ::io_uring_rsrc_update update{};
   update.offset = static_cast<std::uint32_t>(registered);
   register_ring(ring_.ring_fd, IORING_UNREGISTER_RING_FDS, update);
+}
+
+RingBell::RingBell() {
+  if (const int error = ::io_uring_queue_init(1, &ring_, 0); error < 0) {
+    throw std::system_error(-error, std::generic_category(), "io_uring_setup");
+  }
+}
+
+void RingBell::ring(const Ring& other) noexcept {
+  const std::lock_guard lock(mutex_);
+  ::io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_);
+  if (sqe == nullptr) return;
+  ::io_uring_prep_msg_ring(sqe, other.fd(), 0, 0, 0);
+  ::io_uring_submit(&ring_);
+  ::io_uring_cqe* completed = nullptr;
+  while (::io_uring_peek_cqe(&ring_, &completed) == 0) ::io_uring_cqe_seen(&ring_, completed);
 }
 
 }  // namespace fuselage::transport

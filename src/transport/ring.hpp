@@ -3,8 +3,8 @@
 
 #include <liburing.h>
 
-#include <csignal>
 #include <fuselage/result.hpp>
+#include <mutex>
 
 namespace fuselage::transport {
 
@@ -26,9 +26,9 @@ class Ring {
   /// How many are prepared and not submitted yet.
   unsigned prepared() const noexcept;
 
-  /// Submits what is prepared, and waits for `wait_for` completions, with the signal mask `mask` while it waits.
-  /// `registered`: what `register_for_thread` said to this very thread. 0 or the errno.
-  int enter(unsigned wait_for, const ::sigset_t* mask, int registered) noexcept;
+  /// Submits what is prepared, and waits for `wait_for` completions. `registered`: what `register_for_thread` said to
+  /// this very thread. 0 or the errno.
+  int enter(unsigned wait_for, int registered) noexcept;
 
   /// The oldest completion; null if there is none.
   ::io_uring_cqe* peek() noexcept { return completion(0); }
@@ -40,8 +40,27 @@ class Ring {
   int register_for_thread() noexcept;
   void unregister_for_thread(int registered) noexcept;
 
+  int fd() const noexcept { return ring_.ring_fd; }
+
  private:
   ::io_uring ring_{};
+};
+
+/// Puts empty completions into other rings: who waits there wakes up, and who does not finds it when he looks. Unlike a
+/// signal it cannot come too early, and disturbs no system call of a handler. Thread-safe.
+class RingBell {
+ public:
+  /// Throws `std::system_error`.
+  RingBell();
+  ~RingBell() { ::io_uring_queue_exit(&ring_); }
+  RingBell(const RingBell&) = delete;
+  RingBell& operator=(const RingBell&) = delete;
+
+  void ring(const Ring& other) noexcept;
+
+ private:
+  std::mutex mutex_;
+  ::io_uring ring_{};  // guarded by mutex_
 };
 
 }  // namespace fuselage::transport

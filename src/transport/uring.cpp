@@ -80,6 +80,7 @@ Result<void> Uring::set_up() try {
     queue->id = static_cast<std::uint16_t>(cpu);
     lanes_[lane]->queues_.push_back(std::move(queue));
   }
+  bell_ = std::make_unique<RingBell>();
   return probe();
 } catch (const std::system_error& error) {
   // Seccomp filters of containers refuse it so, and the sysctl kernel.io_uring_disabled.

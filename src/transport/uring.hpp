@@ -27,7 +27,8 @@ class Uring;
 /// `receive` is called by the thread that has attached itself, the owner. While the owner is in a handler another
 /// thread may attach itself instead; the former owner finds out at its next step and is told so by a `woken`. So each
 /// completion is seen by exactly one of them, and only the owner ever touches the ring. Answers of other threads are
-/// left in an inbox for the owner, who is woken for it at most once.
+/// left in an inbox for the owner, who is woken for it at most once. Owners are woken by an empty completion, and the
+/// wake signal stays blocked.
 class UringLane final : public Channel {
  public:
   /// Throws `std::system_error`.
@@ -60,11 +61,10 @@ class UringLane final : public Channel {
     Visit(const Visit&) = delete;
     Visit& operator=(const Visit&) = delete;
     explicit operator bool() const noexcept { return owner_ == 0; }
-    std::uintptr_t owner() const noexcept { return owner_; }  // who sits there instead
 
    private:
     UringLane& lane_;
-    std::uintptr_t owner_ = 0;
+    std::uintptr_t owner_ = 0;  // who sits there instead
   };
 
   // One of the kernel's queues, by the number of its CPU.
@@ -85,6 +85,7 @@ class UringLane final : public Channel {
   static Seat& seat() noexcept;
   bool enter() noexcept;
   void leave() noexcept;
+  void ring_bell() noexcept;
   void seat_down(Seat& own) noexcept;
 
   void add_entries(Queue& queue, std::size_t count);
@@ -96,9 +97,10 @@ class UringLane final : public Channel {
   void commit(Entry& entry) noexcept;
   void collect() noexcept;
   void look_in() noexcept;
-  bool take_next(Slot& spare) noexcept;
+  enum class Next { message, woken, none };
+  Next take_next(Slot& spare) noexcept;
   void fill(Slot& slot, Entry& entry) noexcept;
-  int submit(unsigned wait_for = 0, const ::sigset_t* mask = nullptr) noexcept;
+  int submit(unsigned wait_for = 0) noexcept;
   void prepare(wire::UringCommand command, const Queue& queue, Entry* entry) noexcept;
   void nudge() noexcept;
   Result<void> first_failure() noexcept;
@@ -165,6 +167,7 @@ class Uring {
   std::size_t payload_size_ = 0;
   std::size_t entries_per_queue_ = 0;
   std::vector<std::unique_ptr<UringLane>> lanes_;
+  std::unique_ptr<RingBell> bell_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

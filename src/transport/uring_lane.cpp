@@ -23,10 +23,10 @@ constexpr std::uintptr_t at_the_ring = 1;
 
 constexpr std::size_t header_room = Channel::page;
 
-::sigset_t only(int signal) noexcept {
+::sigset_t wake_signal_only() noexcept {
   ::sigset_t set;
   ::sigemptyset(&set);
-  ::sigaddset(&set, signal);
+  ::sigaddset(&set, wake_signal());
   return set;
 }
 
@@ -51,9 +51,7 @@ wire::fuse_out_header done(const Slot& slot) noexcept {
 // What a thread has while it is attached to a lane.
 struct alignas(8) UringLane::Seat {
   UringLane* lane = nullptr;
-  const ::pthread_t thread = ::pthread_self();
   int registered = -1;
-  ::sigset_t waiting_mask{};  // as it was before: the wake signal gets through
 
   std::uintptr_t token() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
 };
@@ -79,15 +77,14 @@ void UringLane::leave() noexcept { owner_.store(seat().token(), std::memory_orde
 void UringLane::attach() noexcept {
   Seat& own = seat();
   if (own.lane != nullptr && own.lane != this) own.lane->detach();
-  for (;;) {
+  for (bool has_rung = false;;) {
     std::uintptr_t owner = owner_.load(std::memory_order_acquire);
     if (owner == own.token()) return;
     if ((owner & at_the_ring) == 0) {
       if (owner_.compare_exchange_weak(owner, own.token(), std::memory_order_seq_cst)) break;
       continue;
     }
-    // Threads that have sat at a ring live as long as it does.
-    wake(reinterpret_cast<const Seat*>(owner & ~at_the_ring)->thread);
+    if (!std::exchange(has_rung, true)) ring_bell();
     const ::timespec moment{0, 50'000};
     ::nanosleep(&moment, nullptr);
   }
@@ -102,12 +99,10 @@ void UringLane::attach() noexcept {
 
 void UringLane::seat_down(Seat& own) noexcept {
   own.lane = this;
-  ::pthread_setname_np(own.thread, uring_.thread_name_.c_str());
+  ::pthread_setname_np(::pthread_self(), uring_.thread_name_.c_str());
   own.registered = ring_.register_for_thread();
-  // Outside of the wait for completions the signal stays pending, so that it never comes too early to be seen.
-  const ::sigset_t signal = only(wake_signal());
-  ::pthread_sigmask(SIG_BLOCK, &signal, &own.waiting_mask);
-  ::sigdelset(&own.waiting_mask, wake_signal());
+  const ::sigset_t signal = wake_signal_only();
+  ::pthread_sigmask(SIG_BLOCK, &signal, nullptr);
   mask_.apply();
 }
 
@@ -123,21 +118,22 @@ void UringLane::detach() noexcept {
   own.registered = -1;
   own.lane = nullptr;
   uring_.home_.apply();
-  const ::sigset_t signal = only(wake_signal());
+  const ::sigset_t signal = wake_signal_only();
   ::pthread_sigmask(SIG_UNBLOCK, &signal, nullptr);
-  // What somebody has left for us after we looked, perhaps with a signal that nobody waits for any more.
+  // What somebody has left for us after we looked.
   if (inbox_.load(std::memory_order_seq_cst) != nullptr || nudged_.load(std::memory_order_seq_cst))
     uring_.call_caretaker();
 }
 
-void UringLane::wake(::pthread_t reader) noexcept { ::pthread_kill(reader, wake_signal()); }
+void UringLane::wake(::pthread_t /*reader*/) noexcept { ring_bell(); }
+
+void UringLane::ring_bell() noexcept { uring_.bell_->ring(ring_); }
 
 // Somebody has to look into the inbox: the owner, or where there is none, the caretaker.
 void UringLane::nudge() noexcept {
   if (nudged_.exchange(true, std::memory_order_seq_cst)) return;
-  const std::uintptr_t owner = owner_.load(std::memory_order_seq_cst) & ~at_the_ring;
-  if (owner != 0) {
-    wake(reinterpret_cast<const Seat*>(owner)->thread);
+  if (owner_.load(std::memory_order_seq_cst) != 0) {
+    ring_bell();
   } else {
     uring_.call_caretaker();
   }
@@ -146,31 +142,37 @@ void UringLane::nudge() noexcept {
 Received UringLane::receive(Slot& spare) noexcept {
   using Kind = Received::Kind;
   if (!enter()) return {};
-  for (;;) {
+  Received received;
+  for (bool waits = true; waits;) {
     collect();
-    if (take_next(spare)) {
-      leave();
-      return {Kind::message, &spare, 0};
+    switch (take_next(spare)) {
+      case Next::message:
+        received = {Kind::message, &spare, 0};
+        waits = false;
+        break;
+      case Next::woken:
+        if (ring_.prepared() != 0) submit();
+        waits = false;
+        break;
+      case Next::none:
+        const int error = submit(1);
+        if (error == 0 || error == EINTR || error == EAGAIN || error == EBUSY) break;
+        received = {Kind::failed, nullptr, error};
+        waits = false;
     }
-    const int error = submit(1, &seat().waiting_mask);
-    if (error == EINTR || (error == 0 && ring_.peek() == nullptr)) break;
-    if (error == 0 || error == EAGAIN || error == EBUSY) continue;
-    leave();
-    return {Kind::failed, nullptr, error};
   }
-  collect();
-  if (ring_.prepared() != 0) submit();
   leave();
-  return {};
+  return received;
 }
 
 // The next message, if one is there. What the kernel takes back is buried: it does so when the connection ends, which
 // the reader of the device is told with its reason, and when a thread that has submitted ends.
-bool UringLane::take_next(Slot& spare) noexcept {
+UringLane::Next UringLane::take_next(Slot& spare) noexcept {
   while (::io_uring_cqe* const completed = ring_.peek()) {
     auto* const entry = static_cast<Entry*>(::io_uring_cqe_get_data(completed));
     const int result = completed->res;
     ring_.consume();
+    if (entry == nullptr) return Next::woken;
     if (result < 0) {
       --entry->queue->entries;
       continue;
@@ -185,9 +187,9 @@ bool UringLane::take_next(Slot& spare) noexcept {
     if (is_about_file(spare.header_copy.opcode)) file_.store(spare.header_copy.nodeid, std::memory_order_relaxed);
     grow(*entry->queue);
     if (ring_.prepared() >= batch) submit();
-    return true;
+    return Next::message;
   }
-  return false;
+  return Next::none;
 }
 
 void UringLane::fill(Slot& slot, Entry& entry) noexcept {
@@ -292,9 +294,7 @@ void UringLane::prepare(wire::UringCommand command, const Queue& queue, Entry* e
   std::memcpy(sqe->cmd, &request, sizeof request);
 }
 
-int UringLane::submit(unsigned wait_for, const ::sigset_t* mask) noexcept {
-  return ring_.enter(wait_for, mask, seat().registered);
-}
+int UringLane::submit(unsigned wait_for) noexcept { return ring_.enter(wait_for, seat().registered); }
 
 void UringLane::add_entries(Queue& queue, std::size_t count) {
   for (; count != 0; --count) {
@@ -376,10 +376,7 @@ UringLane::Visit::~Visit() {
 void UringLane::look_in() noexcept {
   do {
     const Visit visit(*this);
-    if (!visit) {
-      wake(reinterpret_cast<const Seat*>(visit.owner() & ~at_the_ring)->thread);
-      return;
-    }
+    if (!visit) return ring_bell();
     collect();
     submit();
   } while (inbox_.load(std::memory_order_seq_cst) != nullptr);
