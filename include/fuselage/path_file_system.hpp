@@ -180,8 +180,8 @@ class PathFileSystem {
   ///   follows.
   /// Answer: the handle and how to cache. One `release` follows for each.
   /// Errors: EACCES (when permissions are yours to check), EROFS, ETXTBSY.
-  /// If not overridden: every open succeeds with handle 0, and the kernel stops asking (since 7.23) unless `release` or
-  ///   `create` is overridden.
+  /// If not overridden: every open succeeds with handle 0, and the kernel stops asking (since 7.23) unless `release` is
+  ///   overridden or an option has to know what is open (`hide_removed`, `kernel_cache`, `auto_cache`, `direct_io`).
   /// Since: 7.1.
   virtual Reply<Opened> open(const Context& context, Path path, OpenFlags flags) {
     return forward(&PathFileSystem::open, context, path, flags);

@@ -33,6 +33,7 @@ Adapter::Adapter(const PathFileSystemRef& file_system, const PathOptions& option
     : file_system_(file_system.file_system()),
       operations_(file_system.operations()),
       options_(options),
+      cares_for_open_files_(cares_for_open_files(operations_, options_)),
       nodes_(std::make_shared<detail::NodesByPath>()),
       locks_(nodes_->tree) {}
 
@@ -41,12 +42,14 @@ OperationSet Adapter::operations_for(OperationSet operations, const PathOptions&
   if (operations.contains_any(operations::getattr)) all = all | operations::lookup;
   // Listings are kept with the open directory.
   if (operations.contains_any(operations::readdir)) all = all | operations::opendir | operations::releasedir;
-  const OperationSet opening = operations::open | operations::create | operations::tmpfile | operations::release;
-  if (operations.contains_any(opening) || options.hide_removed || options.kernel_cache || options.auto_cache ||
-      options.direct_io) {
-    all = all | operations::open | operations::release;
-  }
+  if (cares_for_open_files(operations, options)) all = all | operations::open | operations::release;
   return all;
+}
+
+// Otherwise the kernel is told once that nobody wants to hear of it.
+bool Adapter::cares_for_open_files(OperationSet operations, const PathOptions& options) noexcept {
+  return operations.contains_any(operations::open | operations::release) || options.hide_removed ||
+         options.kernel_cache || options.auto_cache || options.direct_io;
 }
 
 Result<void> Adapter::init(Negotiation& negotiation) {

@@ -102,6 +102,8 @@ class Adapter final : public FileSystem {
   PathLocks& locks() noexcept { return locks_; }
 
  private:
+  static bool cares_for_open_files(OperationSet operations, const PathOptions& options) noexcept;
+
   /// What becomes of an operation on a node that has lost its name.
   enum class Nameless { refuse, call };
 
@@ -155,6 +157,7 @@ class Adapter final : public FileSystem {
   PathFileSystem& file_system_;
   OperationSet operations_;
   PathOptions options_;
+  bool cares_for_open_files_;
   std::shared_ptr<detail::NodesByPath> nodes_;
   PathLocks locks_;
   OpenFiles files_;

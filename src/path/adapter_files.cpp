@@ -3,11 +3,11 @@
 
 namespace fuselage::path {
 
-// What the options make of an opened file; from here on it is known to be open.
+// What the options make of an opened file; from here on it is known to be open, if its end will be told.
 Opened Adapter::as_opened(Ino ino, Opened opened) {
   opened.direct_io = opened.direct_io || options_.direct_io;
   opened.keep_cache = opened.keep_cache || options_.kernel_cache;
-  files_.add(ino, opened.handle);
+  if (cares_for_open_files_) files_.add(ino, opened.handle);
   return opened;
 }
 

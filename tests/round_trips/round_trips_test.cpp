@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <fuselage/path_file_system.hpp>
 #include <thread>
 
 #include "client_syscalls/memory_mount.hpp"
@@ -114,6 +115,37 @@ TEST_F(RoundTrips, opening_and_closing_asks_once_for_what_is_not_defined) {
   Dutiful dutiful;
   EXPECT_LE(asked(shelf), 2u);            // an OPEN and a FLUSH
   EXPECT_GE(asked(dutiful), 2u * times);  // nobody waits for the last RELEASE
+}
+
+// By path; files can be made, and nobody is told when one is opened.
+class Drawer final : public PathFileSystem {
+ public:
+  Reply<Attributes> getattr(const Context&, Path path, const OpenFile*) override {
+    if (path.name().empty()) return Attributes::directory();
+    if (path.name() != "file" && made_ == 0) return Error{ENOENT};
+    return Attributes::file(0);
+  }
+  Reply<CreatedFile> create(const Context&, Path, mode_t, OpenFlags) override {
+    ++made_;
+    return CreatedFile{Attributes::file(0), {}};
+  }
+
+ private:
+  std::atomic<int> made_{0};
+};
+
+TEST_F(RoundTrips, opening_by_path_asks_once_where_only_create_is_defined) {
+  const auto asked = [this](PathOptions options) {
+    Drawer drawer;
+    return this->asked(by_path(drawer, options), {}, {"OPEN"}, [](const Served& served) {
+      open_file(served.path("new"), O_CREAT | O_EXCL | O_WRONLY);
+      for (int i = 0; i < times; ++i) open_file(served.path(i % 2 == 0 ? "file" : "new"), O_RDONLY);
+    });
+  };
+  EXPECT_EQ(asked({}), 1u);
+  PathOptions hiding;
+  hiding.hide_removed = true;  // has to know which files are open
+  EXPECT_EQ(asked(hiding), static_cast<unsigned>(times));
 }
 
 TEST_F(RoundTrips, listing_again_asks_once_for_what_is_not_defined) {
