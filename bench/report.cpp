@@ -122,9 +122,13 @@ std::string to_markdown(const Results& results) {
     if (!body.empty()) text += fmt::format("\n## {}\n\n{}\n\n{}", title, words, body);
   };
 
-  Rows rows(1, {"goal", "measured", ""});
-  for (const Goal& goal : goals(results)) rows.push_back({goal.text, goal.measured, goal.verdict()});
-  section("Goals", "What fuselage wants to be, and what this run says.", table(rows));
+  Rows rows(1, {"goal", "measured", "floor", ""});
+  for (const Goal& goal : goals(results)) rows.push_back({goal.text, goal.measured, goal.floor, goal.verdict()});
+  section(
+      "Goals",
+      "What fuselage wants to be, and what this run says. CPU time is compared within each round, and the median of\n"
+      "the rounds counts. Floor: what a server without a library makes of the same goal on this machine.",
+      table(rows));
   section(
       "CPU time, one client on the CPU of the server",
       "Microseconds for each operation, client and server together, the least of all rounds. In brackets: how many\n"

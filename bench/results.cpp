@@ -78,7 +78,8 @@ std::string to_json(const Results& results) {
   }
   for (const NodeMemory& one : results.nodes) json["bytes_per_node"][one.subject] = one.bytes;
   for (const Goal& goal : goals(results)) {
-    json["goals"].push_back({{"goal", goal.text}, {"measured", goal.measured}, {"verdict", goal.verdict()}});
+    json["goals"].push_back(
+        {{"goal", goal.text}, {"measured", goal.measured}, {"floor", goal.floor}, {"verdict", goal.verdict()}});
   }
   return json.dump(2) + "\n";
 }
