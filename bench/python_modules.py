@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures this Python module and Debian's python3-llfuse with the same handlers, in turns.
 
-Usage: python_modules.py [--module NAME=PATH]... [--calls N] [--rounds N]
+Usage: python_modules.py [--module NAME=PATH]... [--calls N] [--rounds N] [--append FILE]
 
 For each module and number of workers: calls per second of one free client (median), and CPU time of the server for each
 call when client and server are on one CPU (least), which does not depend on what else the machine does. Needs root.
@@ -130,12 +130,48 @@ def measure(path, workers, pinned, count):
         server.end()
 
 
+def table(rows):
+    """Lines of a Markdown table; numbers stand to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.insert(1, "|" + "|".join("-" * (width + 1) + ("-" if i == 0 else ":") for i, width in enumerate(widths)) + "|")
+    return lines
+
+
+def numbers(subjects, free, pinned):
+    rows = [["", "workers", "module", "calls/s, free", "CPU us, pinned"]]
+    for name in dict.fromkeys(name for name, _ in free):
+        for subject in subjects:
+            rate = 1 / statistics.median(seconds for seconds, _ in free[name, subject])
+            cpu = min(cpu for _, cpu in pinned[name, subject]) * 1e6
+            rows.append([name, str(subject[2] or "default"), subject[0], f"{rate:,.0f}", f"{cpu:.1f}"])
+    return rows
+
+
+def goals(subjects, free, pinned):
+    """What this module wants to be, beside the first one, with the default number of workers."""
+    peer, ours = [subject for subject in subjects if subject[2] is None][:2]
+    rows = [["goal", "measured", ""]]
+    for name, limit in (("getattr", 4), ("read 4 KiB", 3)):
+        times = [statistics.median(seconds for seconds, _ in free[name, subject]) for subject in (peer, ours)]
+        rows.append([f"{name}, free: at least {limit} x {peer[0]}'s rate", times[0] / times[1], times[0] / times[1] >= limit])
+    for name in dict.fromkeys(name for name, _ in pinned):
+        pairs = zip(pinned[name, ours], pinned[name, peer])
+        quotient = statistics.median(cpu / peer_cpu for (_, cpu), (_, peer_cpu) in pairs)
+        rows.append([f"{name}, pinned: CPU of the server at most 0.8 x {peer[0]}'s", quotient, quotient <= 0.8])
+    return rows[:1] + [[text, f"{value:.2f}", "met" if met else "not met"] for text, value, met in rows[1:]]
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", action="append", metavar="NAME=PATH", help="what to measure; PATH for PYTHONPATH")
     parser.add_argument("--calls", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--append", metavar="FILE", help="add what is printed to this report")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--workers", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -147,15 +183,22 @@ def main():
     for _ in range(options.rounds):
         for subject in subjects:
             for mode, is_pinned in ((free, False), (pinned, True)):
-                for name, numbers in measure(subject[1], subject[2], is_pinned, options.calls).items():
-                    mode.setdefault((name, subject), []).append(numbers)
-    print(f"{'':20}{'':18}{'workers':>8}{'calls/s, free':>16}{'CPU us, pinned':>16}")
-    for name in dict.fromkeys(name for name, _ in free):
-        for subject in subjects:
-            rate = 1 / statistics.median(seconds for seconds, _ in free[name, subject])
-            cpu = min(cpu for _, cpu in pinned[name, subject]) * 1e6
-            workers = subject[2] or "default"
-            print(f"{name:20}{subject[0]:18}{workers:>8}{rate:16,.0f}{cpu:16.1f}")
+                for name, values in measure(subject[1], subject[2], is_pinned, options.calls).items():
+                    mode.setdefault((name, subject), []).append(values)
+    lines = ["", "## Python modules", ""]
+    lines += [
+        "The same handlers with this module and with another, in turns: the median rate of one free client, and the least",
+        f"CPU time of the server with its client on one CPU ({options.rounds} rounds).",
+        "",
+    ]
+    lines += table(numbers(subjects, free, pinned))
+    if len(modules) > 1:
+        lines += ["", *table(goals(subjects, free, pinned))]
+    text = "\n".join(lines) + "\n"
+    print(text, end="")
+    if options.append:
+        with open(options.append, "a", encoding="utf-8") as report:
+            report.write(text)
 
 
 if __name__ == "__main__":
