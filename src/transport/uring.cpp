@@ -37,7 +37,9 @@ std::string name_for(int device) {
   std::string name = "fuse-ring";
   std::ifstream file(fmt::format("/proc/self/fdinfo/{}", device));
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(key)) name += "/" + line.substr(line.find_first_not_of(" \t", key.size()));
+    if (!line.starts_with(key)) continue;
+    name += '/';
+    name += line.substr(line.find_first_not_of(" \t", key.size()));
   }
   return name.substr(0, longest);
 }

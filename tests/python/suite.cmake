@@ -37,5 +37,6 @@ if(NOT FUSELAGE_SANITIZE)  # which keeps what was freed, to see who still uses i
   python_test(leaks LABEL slow TIMEOUT 1800)
 endif()
 if(FUSELAGE_INSTALL)
+  python_test(installing_from_source LABEL slow TIMEOUT 1800)
   python_test(installing ARGUMENTS ${PROJECT_BINARY_DIR} ${CMAKE_COMMAND})
 endif()

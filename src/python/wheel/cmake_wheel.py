@@ -36,14 +36,28 @@ def built_package(config_settings, scratch):
     given = (config_settings or {}).get("build-dir")
     if given:
         return pathlib.Path(given) / "python" / "llfuse"
-    subprocess.run(
-        ["cmake", "-S", ROOT, "-B", scratch, "-DCMAKE_BUILD_TYPE=Release", f"-DFUSELAGE_PYTHON={sys.executable}",
-         "-DFUSELAGE_BUILD_TESTS=OFF", "-DFUSELAGE_BUILD_PROGRAMS=OFF", "-DFUSELAGE_INSTALL=OFF"],
-        check=True,
-    )  # fmt: skip
+    settings = {
+        "CMAKE_BUILD_TYPE": "RelWithDebInfo",  # optimised as what is tested
+        "CMAKE_CXX_FLAGS_RELWITHDEBINFO": "-O2 -DNDEBUG",
+        "CMAKE_COMPILE_WARNING_AS_ERROR": "OFF",  # whatever another compiler has to say
+        "FUSELAGE_PYTHON": sys.executable,
+        "FUSELAGE_BUILD_TESTS": "OFF",
+        "FUSELAGE_BUILD_PROGRAMS": "OFF",
+        "FUSELAGE_INSTALL": "OFF",
+    }
+    definitions = [f"-D{name}={value}" for name, value in settings.items()]
+    subprocess.run(["cmake", "-S", ROOT, "-B", scratch, *definitions], check=True)
     jobs = str(os.cpu_count() or 1)
     subprocess.run(["cmake", "--build", scratch, "--parallel", jobs, "--target", "fuselage-python"], check=True)
     return pathlib.Path(scratch) / "python" / "llfuse"
+
+
+# Otherwise pip would build a wheel to learn this, and then another one.
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    info = pathlib.Path(metadata_directory) / f"{NAME}-{version()}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(metadata())
+    return info.name
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):

@@ -1,0 +1,36 @@
+"""The module as `pip install` makes it from the sources, where nothing was built before."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+USE = """
+import llfuse
+class Operations(llfuse.Operations):
+    pass
+print(llfuse.__file__, Operations().getattr.__doc__)
+"""
+
+
+class InstallingFromSource(unittest.TestCase):
+    def test_pip(self):
+        environment = {**os.environ, "PYTHONPATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INDEX": "1"}
+
+        def run(*command):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return done.stdout
+
+        with tempfile.TemporaryDirectory() as folder:
+            python = f"{folder}/venv/bin/python"
+            run(sys.executable, "-m", "venv", f"{folder}/venv")
+            run(python, "-m", "pip", "install", ROOT)
+            self.assertTrue(run(python, "-c", USE).startswith(f"{folder}/venv/lib/"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
