@@ -17,6 +17,13 @@
 namespace fuselage::transport {
 namespace {
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+// Sanitizers want to see which memory these touch, and whom they wait for.
+ssize_t read_from(int fd, std::span<std::byte> buffer) noexcept { return ::read(fd, buffer.data(), buffer.size()); }
+ssize_t write_to(int fd, std::span<const ::iovec> parts) noexcept {
+  return ::writev(fd, parts.data(), static_cast<int>(parts.size()));
+}
+#else
 // Without the C library, where these are points of cancellation: in a process of several threads it says so before and
 // after each call, with a locked instruction.
 ssize_t read_from(int fd, std::span<std::byte> buffer) noexcept {
@@ -26,6 +33,7 @@ ssize_t write_to(int fd, std::span<const ::iovec> parts) noexcept {
   if (parts.size() == 1) return ::syscall(SYS_write, fd, parts[0].iov_base, parts[0].iov_len);
   return ::syscall(SYS_writev, fd, parts.data(), parts.size());
 }
+#endif
 
 // Sends all parts in one call: the kernel takes an answer as one write.
 int write_parts(int fd, std::span<const ::iovec> parts) noexcept {

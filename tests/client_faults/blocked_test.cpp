@@ -125,7 +125,7 @@ class Slow : public Shelf {
     const int now = ++inside_;
     for (int most = most_inside; most < now && !most_inside.compare_exchange_weak(most, now);) {
     }
-    std::this_thread::sleep_for(4ms);
+    std::this_thread::sleep_for(8ms);
     --inside_;
     return Shelf::read(context, ino, file, range);
   }
@@ -159,8 +159,8 @@ TEST_F(BlockedHandlers, are_all_at_work_where_each_is_slow) {
   Served served(file_system, path_);
   constexpr int count = 10;
   for (int turn = 0; turn < 20; ++turn) Readers(served.path("file"), count).join();
-  // If each waited until the steward saw that the one before is held up, there would be three or four of a CPU.
-  EXPECT_EQ(file_system.most_inside, count);
+  // If each waited until the steward saw that the one before is held up, there would be six or seven of a CPU.
+  EXPECT_GE(file_system.most_inside, count - 2);
 }
 
 TEST_F(BlockedHandlers, use_no_more_threads_than_allowed) {
