@@ -82,7 +82,10 @@ Attributes Adapter::shown(const Attributes& attributes) const noexcept {
 Result<Attributes> Adapter::seen(Ino ino, const Result<Attributes>& attributes) {
   if (!attributes) return attributes.error();
   if (options_.auto_cache) files_.saw(ino, *attributes);
-  return shown(*attributes);
+  Attributes result = shown(*attributes);
+  // The hidden name is none.
+  if (options_.hide_removed && result.nlink > 0 && files_.is_hidden(ino)) --result.nlink;
+  return result;
 }
 
 std::uint64_t Adapter::identity_of(const Attributes& attributes) const noexcept {

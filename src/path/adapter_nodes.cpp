@@ -82,7 +82,9 @@ Reply<Attributes> Adapter::setattr(const Context& context, Ino ino, const SetAtt
     if (path.empty() && open == nullptr) return Error{ENOENT};
     return file_system_.setattr(context, path, changes, open);
   };
-  const bool omit = file != nullptr && options_.omit_paths;
+  const bool only_size =
+      changes.size && !changes.mode && !changes.uid && !changes.gid && !changes.atime && !changes.mtime;
+  const bool omit = file != nullptr && only_size && options_.omit_paths;
   // The root's lock is none: with it nothing is waited for.
   return with(
       context, Want{{omit ? root_ino : ino}}, Nameless::call,

@@ -74,6 +74,9 @@ class OpenFiles {
       return known.handles.empty() ? std::nullopt : std::optional(known.handles.back());
     });
   }
+  bool is_hidden(Ino ino) {
+    return change(ino, [](const Known& known) { return known.hidden; });
+  }
   /// It has no other name than a hidden one.
   void hide(Ino ino) {
     change(ino, [](Known& known) { known.hidden = true; });

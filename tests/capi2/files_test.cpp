@@ -17,6 +17,13 @@ using base::UniqueFd;
 
 int failure_of(long result) { return result < 0 ? errno : 0; }
 
+// What the program says now, not what the kernel remembers.
+struct ::statx status_now(const UniqueFd& file) {
+  struct ::statx status {};
+  EXPECT_EQ(failure_of(::statx(file.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_ALL, &status)), 0);
+  return status;
+}
+
 std::string pattern(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i * 7 % 26 + i / 4096 % 3);
@@ -183,6 +190,7 @@ TEST_F(MirrorTest, HidesOpenFilesThatAreRemoved) {
   EXPECT_EQ(::write(file.get(), "text", 4), 4);
   EXPECT_EQ(::unlink(path("file").c_str()), 0);
   EXPECT_EQ(logged("unlink"), 0);
+  EXPECT_EQ(status_now(file).stx_nlink, 0u);  // the hidden name does not count
   char back[5] = {};
   EXPECT_EQ(::pread(file.get(), back, 4, 0), 4);
   EXPECT_STREQ(back, "text");
@@ -213,6 +221,18 @@ TEST_F(MirrorTest, DoesWithoutAPathWhenTheProgramSaysSo) {
   EXPECT_EQ(logged("ftruncate (null) 2"), 1);
 }
 
+TEST_F(MirrorTest, AsksNothingByPathWhereThereIsNone) {
+  start("nullpath_ok no_f", {"-ohard_remove"});
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  EXPECT_EQ(::write(file.get(), "text", 4), 4);
+  EXPECT_EQ(::unlink(path("file").c_str()), 0);
+  struct ::statx status {};
+  EXPECT_EQ(failure_of(::statx(file.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_ALL, &status)), ENOENT);
+  EXPECT_EQ(failure_of(::ftruncate(file.get(), 2)), ENOENT);
+  char back[4];
+  EXPECT_EQ(::pread(file.get(), back, 4, 0), 4);
+}
+
 TEST_F(MirrorTest, FailsWithoutAPathWhenTheProgramNeedsOne) {
   start("", {"-ohard_remove"});
   const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
@@ -225,6 +245,23 @@ TEST_F(MirrorTest, OmitsPathsThatTheProgramDoesNotWant) {
   const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
   EXPECT_EQ(::write(file.get(), "text", 4), 4);
   EXPECT_EQ(logged("write (null) 4"), 1);
+  char back[4];
+  EXPECT_EQ(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(::pread(file.get(), back, 4, 0), 4);
+  EXPECT_EQ(logged("read (null)"), 1);
+  EXPECT_EQ(::ftruncate(file.get(), 2), 0);
+  EXPECT_EQ(logged("ftruncate (null) 2"), 1);
+  EXPECT_EQ(::fchmod(file.get(), 0640), 0);
+  EXPECT_EQ(logged("chmod /file 640"), 1);
+}
+
+TEST_F(MirrorTest, GivesPathsWhereTheProgramCannotDoWithoutAll) {
+  start("nopath no_f");
+  const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
+  EXPECT_EQ(::write(file.get(), "text", 4), 4);
+  EXPECT_EQ(::ftruncate(file.get(), 2), 0);
+  EXPECT_EQ(logged("truncate /file 2"), 1);
+  EXPECT_EQ(status_now(file).stx_size, 2u);
 }
 
 TEST_F(MirrorTest, AsksAboutLocks) {

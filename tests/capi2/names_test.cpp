@@ -31,11 +31,15 @@ TEST_F(MirrorTest, PassesEveryErrno) {
   }
 }
 
-TEST_F(MirrorTest, TakesAPositiveErrnoForNoStatus) {
+TEST_F(MirrorTest, TellsThatAnErrnoIsPositive) {
+  write_file(root("positive-unlink"), "");
   start();
   struct stat status {};
-  // No mode without a type can be shown: the mistake is told in the log, and the caller gets an error.
-  EXPECT_EQ(failure_of(::stat(path("positive").c_str(), &status)), EIO);
+  EXPECT_EQ(failure_of(::stat(path("positive").c_str(), &status)), ERANGE);
+  EXPECT_EQ(failure_of(::unlink(path("positive-unlink").c_str())), ERANGE);
+  for (const char* said : {"getattr returned 13: neither 0 nor a negative errno", "unlink returned 13"}) {
+    EXPECT_TRUE(eventually([&] { return mirror().output().find(said) != std::string::npos; })) << mirror().output();
+  }
   EXPECT_EQ(::stat(mountpoint().c_str(), &status), 0);
 }
 
@@ -78,6 +82,21 @@ TEST_F(MirrorTest, MakesAndRemovesNames) {
             EINVAL);
   EXPECT_EQ(::unlink(path("dir/fifo").c_str()), 0);
   EXPECT_EQ(::rmdir(path("dir").c_str()), 0);
+}
+
+TEST_F(MirrorTest, MakesRegularFilesWithCreate) {
+  start();
+  EXPECT_EQ(::mknod(path("file").c_str(), S_IFREG | 0640, 0), 0);
+  EXPECT_EQ(status_of(path("file")).st_mode, S_IFREG | 0640u);
+  EXPECT_EQ(logged("create /file"), 1);
+  EXPECT_EQ(logged("release /file"), 1);
+  EXPECT_EQ(logged("mknod"), 0);
+}
+
+TEST_F(MirrorTest, MakesRegularFilesWithMknodWhereThereIsNoCreate) {
+  start("no_create");
+  EXPECT_EQ(::mknod(path("file").c_str(), S_IFREG | 0640, 0), 0);
+  EXPECT_EQ(logged("mknod /file"), 1);
 }
 
 TEST_F(MirrorTest, ReadsLongLinks) {
@@ -338,6 +357,14 @@ TEST_F(MistakesTest, HelpAndVersionEndWithOne) {
   const auto [code, output] = run({"--version"});
   EXPECT_EQ(code, 1);
   EXPECT_NE(output.find("2.9"), std::string::npos);
+}
+
+TEST_F(MistakesTest, HelpLeavesWhatIsMountedAlone) {
+  const auto mnt = make_directory("mnt");
+  ASSERT_EQ(::mount("tmpfs", mnt.c_str(), "tmpfs", 0, nullptr), 0);
+  for (const char* option : {"-h", "-V"}) EXPECT_EQ(run({option, mnt}).first, 1);
+  EXPECT_NE(status_of(mnt).st_dev, status_of(directory()).st_dev);
+  EXPECT_EQ(::umount(mnt.c_str()), 0);
 }
 
 class TinyTest : public CProgramTest, public ::testing::WithParamInterface<int> {};

@@ -84,6 +84,7 @@ static int m_mkdir(const char* path, mode_t mode) {
 }
 static int m_unlink(const char* path) {
   note("unlink %s", path);
+  if (strcmp(path, "/positive-unlink") == 0) return EACCES;
   return result(unlink(real(path)));
 }
 static int m_rmdir(const char* path) {

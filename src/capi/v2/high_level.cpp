@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 #include "capi/v2/context.hpp"
 #include "capi/v2/convert.hpp"
@@ -19,9 +22,12 @@ namespace {
 constexpr std::size_t longest_xattr = 65536;  // XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel
 constexpr std::size_t link_buffer = 4096;     // the longest target, and a NUL
 
-Result<void> outcome(int result) {
-  if (result >= 0) return {};
-  return error_of(result);
+// What an operation's status says. A number that is positive is the mistake of an errno without its sign.
+Result<void> outcome(const char* operation, int result) {
+  if (result == 0) return {};
+  if (result < 0) return error_of(result);
+  complain("{} returned {}: neither 0 nor a negative errno", operation, result);
+  return Error{ERANGE};
 }
 
 // What the program gave for read_buf is the library's to free.
@@ -33,11 +39,13 @@ void release(fuse_bufvec* vector) {
   std::free(vector);
 }
 
-int fill(void* buffer, const char* name, const struct stat* status, off_t off) {
+int fill(void* buffer, const char* name, const struct stat* status, off_t off) noexcept try {
   auto& sink = *static_cast<PathDirectorySink*>(buffer);
   const FileType type = status != nullptr ? file_type(status->st_mode) : FileType::unknown;
   const Ino ino = status != nullptr ? Ino{status->st_ino} : Ino{};
   return sink.add(name, type, ino, static_cast<std::uint64_t>(off)) ? 0 : 1;
+} catch (...) {
+  return 1;  // no memory; the program above does not know exceptions
 }
 
 // `intr`: system calls of a handler fail with EINTR when its caller is interrupted.
@@ -59,19 +67,37 @@ class HighLevel::Asking {
     current() = {{level.owner_, context.uid, context.gid, context.pid, level.fs_->user_data, context.umask}, &context};
     if (level.options_.interrupt_signal == 0) return;
     prepare_interrupts(level.options_.interrupt_signal);
-    interrupt_.emplace(context.stop_token(), [thread = ::pthread_self(), number = level.options_.interrupt_signal] {
-      ::pthread_kill(thread, number);
-    });
+    interrupt_.emplace(context.stop_token(),
+                       [this, thread = ::pthread_self(), number = level.options_.interrupt_signal] {
+                         ::pthread_kill(thread, number);
+                         remind(thread, number);
+                       });
   }
   Asking(const Asking&) = delete;
   Asking& operator=(const Asking&) = delete;
   ~Asking() {
     interrupt_.reset();
+    reminder_ = {};
     current() = before_;
   }
 
  private:
+  // Once a second: a signal that comes right before the handler's system call is lost.
+  void remind(::pthread_t thread, int number) noexcept try {
+    reminder_ = std::jthread([thread, number](const std::stop_token& done) {
+      std::mutex mutex;
+      std::condition_variable_any wake;
+      std::unique_lock lock(mutex);
+      while (!wake.wait_for(lock, done, std::chrono::seconds(1), [&done] { return done.stop_requested(); })) {
+        ::pthread_kill(thread, number);
+      }
+    });
+  } catch (...) {
+    complain("no thread to repeat the interrupt: {}", error_of_current_exception().message());
+  }
+
   Current before_;
+  std::jthread reminder_;
   std::optional<std::stop_callback<std::function<void()>>> interrupt_;
 };
 
@@ -115,7 +141,9 @@ OperationSet HighLevel::implemented() const {
 
 FileSystemRef HighLevel::file_system() {
   PathOptions options = options_.path;
-  options.omit_paths = options.omit_paths || fs_->ops.flag_nopath != 0;
+  // Operations by path must not be asked in the place of those that can do without.
+  const bool can_do_without = fs_->ops.fgetattr != nullptr && fs_->ops.ftruncate != nullptr;
+  options.omit_paths = (options.omit_paths || fs_->ops.flag_nopath != 0) && can_do_without;
   return by_path(PathFileSystemRef(*this, implemented()), options);
 }
 
@@ -141,7 +169,7 @@ void HighLevel::destroy() {}
 Reply<Attributes> HighLevel::status_of(const char* path, fuse_file_info* info) const {
   struct stat status {};
   const int result = info != nullptr ? fuse_fs_fgetattr(fs_, path, &status, info) : fuse_fs_getattr(fs_, path, &status);
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("getattr", result); !done) return done.error();
   return attributes_of(status);
 }
 
@@ -170,15 +198,15 @@ int HighLevel::change(const char* path, const SetAttributes& changes, fuse_file_
   const bool only_size = !changes.mode && !changes.uid && !changes.gid;
   if (path == nullptr && !(only_size && info != nullptr)) return -ENOENT;
   if (changes.mode) result = fuse_fs_chmod(fs_, path, *changes.mode);
-  if (result >= 0 && (changes.uid || changes.gid)) {
+  if (result == 0 && (changes.uid || changes.gid)) {
     result = fuse_fs_chown(fs_, path, changes.uid.value_or(static_cast<uid_t>(-1)),
                            changes.gid.value_or(static_cast<gid_t>(-1)));
   }
-  if (result >= 0 && changes.size) {
+  if (result == 0 && changes.size) {
     const auto size = static_cast<off_t>(*changes.size);
     result = info != nullptr ? fuse_fs_ftruncate(fs_, path, size, info) : fuse_fs_truncate(fs_, path, size);
   }
-  if (result >= 0 && (changes.atime || changes.mtime)) {
+  if (result == 0 && (changes.atime || changes.mtime)) {
     result = path != nullptr ? change_times(path, changes) : -ENOENT;
   }
   return result;
@@ -190,45 +218,57 @@ Reply<Attributes> HighLevel::setattr(const Context& context, Path path, const Se
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file != nullptr ? *file : OpenFile{});
   fuse_file_info* const open = file != nullptr ? &info : nullptr;
-  const int result = change(or_null(path), changes, open);
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("chmod, chown, truncate or utimens", change(or_null(path), changes, open)); !done) {
+    return done.error();
+  }
   return status_of(or_null(path), open);
 }
 
 Reply<std::string> HighLevel::readlink(const Context& context, Path path) {
   const Asking asking(*this, context);
   std::vector<char> target(link_buffer + 1);
-  const int result = fuse_fs_readlink(fs_, path.c_str(), target.data(), target.size());
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("readlink", fuse_fs_readlink(fs_, path.c_str(), target.data(), target.size())); !done) {
+    return done.error();
+  }
   return std::string(target.data(), ::strnlen(target.data(), target.size()));
 }
 
 Reply<Attributes> HighLevel::mknod(const Context& context, Path path, mode_t mode, dev_t rdev) {
   const Asking asking(*this, context);
-  if (const int result = fuse_fs_mknod(fs_, path.c_str(), mode, rdev); result < 0) return error_of(result);
+  if (S_ISREG(mode)) {
+    fuse_file_info info = info_of({{}, OpenFlags{O_CREAT | O_EXCL | O_WRONLY}, {}});
+    const int result = fuse_fs_create(fs_, path.c_str(), mode, &info);
+    if (result == 0) {
+      Reply<Attributes> status = status_of(path.c_str(), &info);
+      static_cast<void>(fuse_fs_release(fs_, path.c_str(), &info));
+      return status;
+    }
+    if (result != -ENOSYS) return outcome("create", result).error();
+  }
+  if (const auto done = outcome("mknod", fuse_fs_mknod(fs_, path.c_str(), mode, rdev)); !done) return done.error();
   return status_of(path.c_str(), nullptr);
 }
 
 Reply<Attributes> HighLevel::mkdir(const Context& context, Path path, mode_t mode) {
   const Asking asking(*this, context);
-  if (const int result = fuse_fs_mkdir(fs_, path.c_str(), mode); result < 0) return error_of(result);
+  if (const auto done = outcome("mkdir", fuse_fs_mkdir(fs_, path.c_str(), mode)); !done) return done.error();
   return status_of(path.c_str(), nullptr);
 }
 
 Reply<void> HighLevel::unlink(const Context& context, Path path) {
   const Asking asking(*this, context);
-  return outcome(fuse_fs_unlink(fs_, path.c_str()));
+  return outcome("unlink", fuse_fs_unlink(fs_, path.c_str()));
 }
 
 Reply<void> HighLevel::rmdir(const Context& context, Path path) {
   const Asking asking(*this, context);
-  return outcome(fuse_fs_rmdir(fs_, path.c_str()));
+  return outcome("rmdir", fuse_fs_rmdir(fs_, path.c_str()));
 }
 
 Reply<Attributes> HighLevel::symlink(const Context& context, Path path, std::string_view target) {
   const Asking asking(*this, context);
-  if (const int result = fuse_fs_symlink(fs_, std::string(target).c_str(), path.c_str()); result < 0) {
-    return error_of(result);
+  if (const auto done = outcome("symlink", fuse_fs_symlink(fs_, std::string(target).c_str(), path.c_str())); !done) {
+    return done.error();
   }
   return status_of(path.c_str(), nullptr);
 }
@@ -237,20 +277,20 @@ Reply<void> HighLevel::rename(const Context& context, Path path, Path new_path, 
   // There is no way to tell the program.
   if (flags.no_replace || flags.exchange || flags.whiteout) return Error{EINVAL};
   const Asking asking(*this, context);
-  return outcome(fuse_fs_rename(fs_, path.c_str(), new_path.c_str()));
+  return outcome("rename", fuse_fs_rename(fs_, path.c_str(), new_path.c_str()));
 }
 
 Reply<Attributes> HighLevel::link(const Context& context, Path path, const OpenFile* /*file*/, Path new_path) {
   if (path.empty()) return Error{ENOENT};
   const Asking asking(*this, context);
-  if (const int result = fuse_fs_link(fs_, path.c_str(), new_path.c_str()); result < 0) return error_of(result);
+  if (const auto done = outcome("link", fuse_fs_link(fs_, path.c_str(), new_path.c_str())); !done) return done.error();
   return status_of(new_path.c_str(), nullptr);
 }
 
 Reply<Opened> HighLevel::open(const Context& context, Path path, OpenFlags flags) {
   const Asking asking(*this, context);
   fuse_file_info info = info_of({{}, flags, {}});
-  if (const int result = fuse_fs_open(fs_, path.c_str(), &info); result < 0) return error_of(result);
+  if (const auto done = outcome("open", fuse_fs_open(fs_, path.c_str(), &info)); !done) return done.error();
   return opened_of(info);
 }
 
@@ -297,8 +337,8 @@ Reply<std::size_t> HighLevel::write(const Context& context, Path path, const Ope
 Reply<StatFs> HighLevel::statfs(const Context& context, Path path) {
   const Asking asking(*this, context);
   struct statvfs status {};
-  if (const int result = fuse_fs_statfs(fs_, path.empty() ? "/" : path.c_str(), &status); result < 0) {
-    return error_of(result);
+  if (const auto done = outcome("statfs", fuse_fs_statfs(fs_, path.empty() ? "/" : path.c_str(), &status)); !done) {
+    return done.error();
   }
   return statfs_of(status);
 }
@@ -308,14 +348,14 @@ Reply<void> HighLevel::release(const Context& context, Path path, const OpenFile
   fuse_file_info info = info_of(file);
   info.flock_release = flock_unlock ? 1 : 0;
   // It must be called: a program that cannot do without a path gets this one.
-  return outcome(fuse_fs_release(fs_, has_path_for(path) ? or_null(path) : "-", &info));
+  return outcome("release", fuse_fs_release(fs_, has_path_for(path) ? or_null(path) : "-", &info));
 }
 
 Reply<void> HighLevel::fsync(const Context& context, Path path, const OpenFile& file, bool data_only) {
   if (!has_path_for(path)) return Error{ENOENT};
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  return outcome(fuse_fs_fsync(fs_, or_null(path), data_only ? 1 : 0, &info));
+  return outcome("fsync", fuse_fs_fsync(fs_, or_null(path), data_only ? 1 : 0, &info));
 }
 
 Reply<void> HighLevel::setxattr(const Context& context, Path path, std::string_view name, Bytes value,
@@ -323,8 +363,8 @@ Reply<void> HighLevel::setxattr(const Context& context, Path path, std::string_v
   if (path.empty()) return Error{ENOENT};
   const Asking asking(*this, context);
   const int how = (flags.create ? XATTR_CREATE : 0) | (flags.replace ? XATTR_REPLACE : 0);
-  return outcome(fuse_fs_setxattr(fs_, path.c_str(), std::string(name).c_str(),
-                                  reinterpret_cast<const char*>(value.data()), value.size(), how));
+  return outcome("setxattr", fuse_fs_setxattr(fs_, path.c_str(), std::string(name).c_str(),
+                                              reinterpret_cast<const char*>(value.data()), value.size(), how));
 }
 
 Reply<Data> HighLevel::getxattr(const Context& context, Path path, std::string_view name) {
@@ -357,7 +397,7 @@ Reply<std::vector<std::string>> HighLevel::listxattr(const Context& context, Pat
 Reply<void> HighLevel::removexattr(const Context& context, Path path, std::string_view name) {
   if (path.empty()) return Error{ENOENT};
   const Asking asking(*this, context);
-  return outcome(fuse_fs_removexattr(fs_, path.c_str(), std::string(name).c_str()));
+  return outcome("removexattr", fuse_fs_removexattr(fs_, path.c_str(), std::string(name).c_str()));
 }
 
 Reply<void> HighLevel::flush(const Context& context, Path path, const OpenFile& file) {
@@ -372,13 +412,13 @@ Reply<void> HighLevel::flush(const Context& context, Path path, const OpenFile& 
     locks_.set(path.node(), file.lock_owner, Lock{});
     if (result == -ENOSYS) result = 0;
   }
-  return outcome(result);
+  return outcome("flush", result);
 }
 
 Reply<Opened> HighLevel::opendir(const Context& context, Path path, OpenFlags flags) {
   const Asking asking(*this, context);
   fuse_file_info info = info_of({{}, flags, {}});
-  if (const int result = fuse_fs_opendir(fs_, path.c_str(), &info); result < 0) return error_of(result);
+  if (const auto done = outcome("opendir", fuse_fs_opendir(fs_, path.c_str(), &info)); !done) return done.error();
   return opened_of(info);
 }
 
@@ -387,20 +427,20 @@ Reply<void> HighLevel::readdir(const Context& context, Path path, const OpenFile
   if (!has_path_for(path)) return Error{ENOENT};
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  return outcome(fuse_fs_readdir(fs_, or_null(path), &sink, fill, static_cast<off_t>(offset), &info));
+  return outcome("readdir", fuse_fs_readdir(fs_, or_null(path), &sink, fill, static_cast<off_t>(offset), &info));
 }
 
 Reply<void> HighLevel::releasedir(const Context& context, Path path, const OpenFile& file) {
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  return outcome(fuse_fs_releasedir(fs_, has_path_for(path) ? or_null(path) : "-", &info));
+  return outcome("releasedir", fuse_fs_releasedir(fs_, has_path_for(path) ? or_null(path) : "-", &info));
 }
 
 Reply<void> HighLevel::fsyncdir(const Context& context, Path path, const OpenFile& file, bool data_only) {
   if (!has_path_for(path)) return Error{ENOENT};
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  return outcome(fuse_fs_fsyncdir(fs_, or_null(path), data_only ? 1 : 0, &info));
+  return outcome("fsyncdir", fuse_fs_fsyncdir(fs_, or_null(path), data_only ? 1 : 0, &info));
 }
 
 // Locks that were granted here are known with the process that holds them, which the program may not know.
@@ -410,8 +450,9 @@ Reply<Lock> HighLevel::getlk(const Context& context, Path path, const OpenFile& 
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
   struct flock asked = flock_of(lock);
-  const int result = fuse_fs_lock(fs_, or_null(path), &info, F_GETLK, &asked);
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("lock", fuse_fs_lock(fs_, or_null(path), &info, F_GETLK, &asked)); !done) {
+    return done.error();
+  }
   return lock_of(asked);
 }
 
@@ -420,25 +461,25 @@ Reply<void> HighLevel::setlk(const Context& context, Path path, const OpenFile& 
   if (!has_path_for(path)) return Error{ENOENT};
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  if (lock.flock) return outcome(fuse_fs_flock(fs_, or_null(path), &info, flock_operation(lock, wait)));
+  if (lock.flock) return outcome("flock", fuse_fs_flock(fs_, or_null(path), &info, flock_operation(lock, wait)));
   struct flock wanted = flock_of(lock);
   wanted.l_pid = context.pid;
   const int result = fuse_fs_lock(fs_, or_null(path), &info, wait ? F_SETLKW : F_SETLK, &wanted);
   lock.pid = context.pid;
-  if (result >= 0) locks_.set(path.node(), file.lock_owner, lock);
-  return outcome(result);
+  if (result == 0) locks_.set(path.node(), file.lock_owner, lock);
+  return outcome("lock", result);
 }
 
 Reply<void> HighLevel::access(const Context& context, Path path, int mask) {
   if (path.empty()) return Error{ENOENT};
   const Asking asking(*this, context);
-  return outcome(fuse_fs_access(fs_, path.c_str(), mask));
+  return outcome("access", fuse_fs_access(fs_, path.c_str(), mask));
 }
 
 Reply<CreatedFile> HighLevel::create(const Context& context, Path path, mode_t mode, OpenFlags flags) {
   const Asking asking(*this, context);
   fuse_file_info info = info_of({{}, flags, {}});
-  if (const int result = fuse_fs_create(fs_, path.c_str(), mode, &info); result < 0) return error_of(result);
+  if (const auto done = outcome("create", fuse_fs_create(fs_, path.c_str(), mode, &info)); !done) return done.error();
   Reply<Attributes> status = status_of(path.c_str(), &info);
   const Result<Attributes> attributes = status.take();
   if (!attributes) {
@@ -452,8 +493,9 @@ Reply<CreatedFile> HighLevel::create(const Context& context, Path path, mode_t m
 Reply<std::uint64_t> HighLevel::bmap(const Context& context, Path path, std::uint32_t block_size, std::uint64_t block) {
   if (path.empty()) return Error{ENOENT};
   const Asking asking(*this, context);
-  const int result = fuse_fs_bmap(fs_, path.c_str(), block_size, &block);
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("bmap", fuse_fs_bmap(fs_, path.c_str(), block_size, &block)); !done) {
+    return done.error();
+  }
   return block;
 }
 
@@ -483,8 +525,9 @@ Reply<std::uint32_t> HighLevel::poll(const Context& context, Path path, const Op
   fuse_file_info info = info_of(file);
   auto* const handle = wake != PollHandle{} ? new fuse_pollhandle{notifier.synchronous(), wake} : nullptr;
   unsigned events = 0;
-  const int result = fuse_fs_poll(fs_, or_null(path), &info, handle, &events);
-  if (result < 0) return error_of(result);
+  if (const auto done = outcome("poll", fuse_fs_poll(fs_, or_null(path), &info, handle, &events)); !done) {
+    return done.error();
+  }
   return events;
 }
 
@@ -493,8 +536,8 @@ Reply<void> HighLevel::fallocate(const Context& context, Path path, const OpenFi
   if (!has_path_for(path)) return Error{ENOENT};
   const Asking asking(*this, context);
   fuse_file_info info = info_of(file);
-  return outcome(
-      fuse_fs_fallocate(fs_, or_null(path), mode, static_cast<off_t>(offset), static_cast<off_t>(length), &info));
+  return outcome("fallocate", fuse_fs_fallocate(fs_, or_null(path), mode, static_cast<off_t>(offset),
+                                                static_cast<off_t>(length), &info));
 }
 
 }  // namespace fuselage::capi2

@@ -102,12 +102,14 @@ struct Listing {
   fuse_fill_dir_t filler;
 };
 
-int fill_up(void* data, const char* name, const struct stat* status, off_t off) {
+int fill_up(void* data, const char* name, const struct stat* status, off_t off) noexcept try {
   const Listing& listing = *static_cast<Listing*>(data);
   std::string above;
   // A name that cannot be shown does not hide the others.
   if (listing.layer.name_up(name, above) != 0) return 0;
   return listing.filler(listing.buffer, above.c_str(), status, off);
+} catch (...) {
+  return 1;  // no memory; the program below does not know exceptions
 }
 
 int through_readdir(const char* path, void* buffer, fuse_fill_dir_t filler, off_t off, fuse_file_info* fi) {

@@ -133,7 +133,8 @@ fuse_chan* mount_channel(const char* mountpoint, fuse_args* args) {
   if (args != nullptr && fuse_opt_parse(args, &wishes, mount_rows, on_option) == -1) return nullptr;
   auto channel = std::make_unique<fuse_chan>();
   channel->buffer_size = kernel_buffer;
-  if (wishes.only_talk) return channel.release();  // nothing to mount; others have more to tell
+  channel->only_talk = wishes.only_talk;
+  if (channel->only_talk) return channel.release();  // others have more to tell
   if (mountpoint == nullptr) {
     complain("no mount point");
     return nullptr;
@@ -173,7 +174,7 @@ void fuse_unmount(const char* mountpoint, fuse_chan* ch) {
           in_loop = ch->in_loop;
         }
         if (ch == nullptr || !ch->mount) {
-          unmount(mountpoint);
+          if (ch == nullptr || !ch->only_talk) unmount(mountpoint);
         } else if (in_loop) {
           static_cast<void>(ch->mount->unmount());  // ends the loop, which then destroys the channel
         } else {

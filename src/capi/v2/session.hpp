@@ -20,6 +20,7 @@ struct fuse_chan {
   std::size_t buffer_size = 0;
   void* data = nullptr;
   std::atomic<fuse_session*> session{nullptr};
+  bool only_talk = false;                  ///< Help was asked for: nothing was mounted, and nothing is to be unmounted.
   std::optional<fuselage::Mount> mount{};  ///< If fuse_mount made it; it owns the descriptor then.
   bool in_loop = false;                    ///< A loop reads it: whoever destroys it now only leaves `orphaned`,
   bool orphaned = false;                   ///< and the loop destroys it at its end. Both guarded by `mutex`.

@@ -132,7 +132,7 @@ int fuse_fs_getattr(fuse_fs* fs, const char* path, struct stat* buf) {
 }
 
 int fuse_fs_fgetattr(fuse_fs* fs, const char* path, struct stat* buf, fuse_file_info* fi) {
-  if (fs->ops.fgetattr == nullptr) return fuse_fs_getattr(fs, path, buf);
+  if (fs->ops.fgetattr == nullptr) return path != nullptr ? fuse_fs_getattr(fs, path, buf) : -ENOENT;
   return call(fs, fs->ops.fgetattr, -ENOSYS, path, buf, fi);
 }
 
@@ -282,7 +282,7 @@ int fuse_fs_truncate(fuse_fs* fs, const char* path, off_t size) {
 }
 
 int fuse_fs_ftruncate(fuse_fs* fs, const char* path, off_t size, fuse_file_info* fi) {
-  if (fs->ops.ftruncate == nullptr) return fuse_fs_truncate(fs, path, size);
+  if (fs->ops.ftruncate == nullptr) return path != nullptr ? fuse_fs_truncate(fs, path, size) : -ENOENT;
   return call(fs, fs->ops.ftruncate, -ENOSYS, path, size, fi);
 }
 
