@@ -94,6 +94,13 @@ int init_session(PyObject* self, PyObject* arguments, PyObject*) {
   return 0;
 }
 
+// Handlers run with the lock, and would wait for it for ever.
+bool may_call_handlers(const char* function) {
+  if (!GlobalLock::instance().is_mine()) return true;
+  PyErr_Format(PyExc_RuntimeError, "%s() calls handlers, which need the global lock: release it before", function);
+  return false;
+}
+
 PyObject* session_main(PyObject* self, PyObject* arguments) {
   PyObject* handlers = nullptr;
   unsigned workers = 0;
@@ -107,6 +114,7 @@ PyObject* session_main(PyObject* self, PyObject* arguments) {
     PyErr_SetString(PyExc_RuntimeError, "main() is running already");
     return nullptr;
   }
+  if (!may_call_handlers("main")) return nullptr;
   if (!state->file_system->set_handlers(handlers)) return nullptr;
   state->file_system->set_on_error(go_on != 0 ? OnError::go_on : OnError::raise);
   state->runs = true;
@@ -144,6 +152,7 @@ PyObject* session_close(PyObject* self, PyObject* unmount) {
     PyErr_SetString(PyExc_RuntimeError, "main() is running: call stop() and wait for it to return");
     return nullptr;
   }
+  if (!may_call_handlers("close")) return nullptr;
   reinterpret_cast<SessionObject*>(self)->state = nullptr;
   const std::shared_ptr<PythonFileSystem> file_system = state->file_system;
   const bool closed = outside([&] {
@@ -152,6 +161,10 @@ PyObject* session_close(PyObject* self, PyObject* unmount) {
   });
   if (!closed || !file_system->raise_failure()) return nullptr;
   Py_RETURN_NONE;
+}
+
+PyObject* session_is_closed(PyObject* self, PyObject*) {
+  return PyBool_FromLong(reinterpret_cast<SessionObject*>(self)->state == nullptr);
 }
 
 PyObject* session_statistics(PyObject* self, PyObject*) {
@@ -333,19 +346,30 @@ void dealloc(PyObject* self) {
 
 PyMethodDef methods[] = {
     {"main", as_method(session_main), METH_VARARGS, nullptr},
-    {"stop", as_method(session_stop), METH_NOARGS, nullptr},
+    {"stop", as_method(session_stop), METH_NOARGS, "stop()\n--\n\nMake `main` return. From any thread."},
     {"close", as_method(session_close), METH_O, nullptr},
-    {"statistics", as_method(session_statistics), METH_NOARGS, nullptr},
+    {"_is_closed", as_method(session_is_closed), METH_NOARGS, nullptr},
+    {"statistics", as_method(session_statistics), METH_NOARGS,
+     "statistics()\n--\n\nWhat was done so far: a dict with a dict for each operation, and the transport."},
     {"invalidate_inode", as_method(session_invalidate_inode), METH_VARARGS, nullptr},
-    {"invalidate_entry", as_method(session_invalidate_entry), METH_VARARGS, nullptr},
-    {"expire_entry", as_method(session_expire_entry), METH_VARARGS, nullptr},
-    {"notify_delete", as_method(session_notify_delete), METH_VARARGS, nullptr},
-    {"notify_poll", as_method(session_notify_poll), METH_O, nullptr},
-    {"notify_store", as_method(session_notify_store), METH_VARARGS, nullptr},
-    {"notify_retrieve", as_method(session_notify_retrieve), METH_VARARGS, nullptr},
-    {"resend", as_method(session_notify<&Notifier::resend>), METH_NOARGS, nullptr},
-    {"increment_epoch", as_method(session_notify<&Notifier::increment_epoch>), METH_NOARGS, nullptr},
-    {"prune", as_method(session_prune), METH_O, nullptr},
+    {"invalidate_entry", as_method(session_invalidate_entry), METH_VARARGS,
+     "invalidate_entry(inode_p, name)\n--\n\nMake the kernel forget the entry `name` of a directory. Returns at once."},
+    {"expire_entry", as_method(session_expire_entry), METH_VARARGS,
+     "expire_entry(inode_p, name)\n--\n\nMake the kernel ask again for the entry `name` when it is next needed."},
+    {"notify_delete", as_method(session_notify_delete), METH_VARARGS,
+     "notify_delete(inode_p, inode, name)\n--\n\nTell the kernel that the entry `name` of a directory was removed."},
+    {"notify_poll", as_method(session_notify_poll), METH_O,
+     "notify_poll(handle)\n--\n\nWake who waits in poll(2); `handle` is what the handler `poll` was given."},
+    {"notify_store", as_method(session_notify_store), METH_VARARGS,
+     "notify_store(inode, offset, data)\n--\n\nPut data into the kernel's page cache."},
+    {"notify_retrieve", as_method(session_notify_retrieve), METH_VARARGS,
+     "notify_retrieve(inode, offset, size, done)\n--\n\nAsk for what the page cache holds: done(offset, data)."},
+    {"resend", as_method(session_notify<&Notifier::resend>), METH_NOARGS,
+     "resend()\n--\n\nMake the kernel send again what is not answered."},
+    {"increment_epoch", as_method(session_notify<&Notifier::increment_epoch>), METH_NOARGS,
+     "increment_epoch()\n--\n\nMake the kernel ask again for every entry when it is next needed."},
+    {"prune", as_method(session_prune), METH_O,
+     "prune(inodes)\n--\n\nAsk the kernel to forget nodes that it does not need."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 
 import llfuse
 
@@ -228,6 +229,26 @@ class Mistakes(MountCase):
             os.stat(self.mountpoint)
             self.assertRaisesRegex(RuntimeError, "stop", session.close)
             self.assertRaisesRegex(RuntimeError, "running", session.main)
+            self.assertRaisesRegex(RuntimeError, "running", session.main)  # the first refusal has changed nothing
+
+    def test_the_function_close_loses_nothing_when_it_refuses(self):
+        llfuse.init(Notes(), str(self.mountpoint))
+        thread = threading.Thread(target=llfuse.main, kwargs={"handle_signals": False})
+        thread.start()
+        try:
+            os.stat(self.mountpoint)
+            self.assertRaisesRegex(RuntimeError, "stop", llfuse.close)
+        finally:
+            llfuse.stop()
+            thread.join()
+            llfuse.close()
+
+    def test_calling_handlers_with_the_lock_is_refused(self):
+        session = llfuse.Session(Notes(), str(self.mountpoint))
+        with llfuse.lock:
+            self.assertRaisesRegex(RuntimeError, "lock", session.main, 1)
+            self.assertRaisesRegex(RuntimeError, "lock", session.close)
+        session.close()
 
     def test_the_interpreter_may_end_while_a_daemon_thread_serves(self):
         script = """

@@ -113,8 +113,11 @@ def close(unmount=True):
     """Clean up, calling `destroy` of the file system, and ensure that it is unmounted, unless told not to."""
     global _session
     session = _required("close")
-    _session = None
-    session.close(unmount)
+    try:
+        session.close(unmount)
+    finally:
+        if session._is_closed():
+            _session = None
 
 
 def invalidate_inode(inode, attr_only=False):

@@ -45,6 +45,8 @@ class Session(_core.Session):
             raise ValueError("*workers* must be at least 1")
         if on_error not in ("raise", "continue"):
             raise ValueError('*on_error* must be "raise" or "continue"')
+        if self in _running:
+            raise RuntimeError("main() is running already")
         _running.add(self)
         try:
             return super().main(self._handlers(), workers, bool(handle_signals), on_error == "continue")
@@ -56,7 +58,7 @@ class Session(_core.Session):
         try:
             super().close(unmount)
         finally:
-            if self._loop is not None:
+            if self._loop is not None and self._is_closed():
                 self._loop.end()
 
     def invalidate_inode(self, inode, attr_only=False):
