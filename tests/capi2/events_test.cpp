@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.hpp"
 #include "capi2/c_program.hpp"
+#include "support/readers.hpp"
 
 namespace fuselage::test {
 namespace {
@@ -148,6 +149,17 @@ TEST_F(MirrorTest, InterruptsHandlersWithASignalWhenAsked) {
   EXPECT_EQ(seen, std::to_string(EINTR));
   EXPECT_GE(logged("interrupted=1"), 1) << log();
   EXPECT_EQ(logged("interrupted=0"), 0);
+}
+
+TEST_F(MirrorTest, InterruptsTwentyHandlersWithinASecond) {
+  start("stuck", {"-o", "intr,direct_io"});
+  write_file(root("file"), "text");
+  Readers readers(path("file"), 20);
+  ASSERT_TRUE(eventually_logged("read /file", 20)) << log();
+  const auto begin = std::chrono::steady_clock::now();
+  readers.interrupt();
+  EXPECT_EQ(readers.join(), std::vector<int>(20, EINTR));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <csignal>
 #include <fuselage/async.hpp>
+#include <fuselage/path_file_system.hpp>
 #include <optional>
 
 #include "base/unique_fd.hpp"
 #include "support/log_lines.hpp"
 #include "support/mount_namespace.hpp"
 #include "support/process.hpp"
+#include "support/readers.hpp"
 #include "support/served.hpp"
 #include "support/shelf.hpp"
 
@@ -70,50 +72,6 @@ class Stuck : public Shelf {
   std::mutex mutex_;
   std::condition_variable_any wake_;
   bool released_ = false;
-};
-
-int read_failure(const fs::path& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  char byte = 0;
-  return fd ? failure(::read(fd.get(), &byte, 1)) : errno;
-}
-
-// Threads that each read the file once, and can be interrupted by a signal.
-class Readers {
- public:
-  Readers(const fs::path& path, std::size_t count) : results_(count, -1) {
-    struct ::sigaction nothing {};
-    nothing.sa_handler = [](int) {};
-    ::sigaction(SIGUSR1, &nothing, nullptr);  // without SA_RESTART
-    for (std::size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, path, i] {
-        results_[i] = read_failure(path);
-        ++done_;
-      });
-    }
-  }
-  ~Readers() { join(); }
-
-  // Until each has come back: a signal to a thread on its way into the call would be lost. The kernel passes only the
-  // first one on.
-  void interrupt() {
-    while (done_ < threads_.size()) {
-      for (auto& thread : threads_) ::pthread_kill(thread.native_handle(), SIGUSR1);
-      std::this_thread::sleep_for(10ms);
-    }
-  }
-  // What each got: 0 or an errno.
-  const std::vector<int>& join() {
-    for (auto& thread : threads_) {
-      if (thread.joinable()) thread.join();
-    }
-    return results_;
-  }
-
- private:
-  std::vector<int> results_;
-  std::atomic<std::size_t> done_{0};
-  std::vector<std::thread> threads_;
 };
 
 // Each read takes a while, as on the network.
@@ -192,6 +150,37 @@ TEST_P(ManyBlocked, are_interrupted_within_a_second) {
   EXPECT_EQ(readers.join(), std::vector<int>(100, EINTR));
   EXPECT_LT(Clock::now() - begin, 1s);
   EXPECT_EQ(read_failure(served.path("file")), 0);
+}
+
+// The same by path.
+class StuckByPath : public PathFileSystem {
+ public:
+  Reply<Attributes> getattr(const Context&, Path path, const OpenFile*) override {
+    return path.name().empty() ? Attributes::directory() : Attributes::file(4);
+  }
+  Reply<Opened> open(const Context&, Path, OpenFlags) override { return Opened{.direct_io = true}; }
+  Reply<Data> read(const Context& context, Path, const OpenFile&, Range) override {
+    std::unique_lock lock(mutex_);
+    ++waiting;
+    wake_.wait(lock, context.stop_token(), [] { return false; });
+    return Error{EINTR};
+  }
+  std::atomic<int> waiting{0};
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+};
+
+TEST_F(BlockedHandlers, of_the_path_level_are_interrupted_within_a_second) {
+  StuckByPath file_system;
+  Served served(by_path(file_system), path_);
+  Readers readers(served.path("stuck"), 20);
+  ASSERT_TRUE(eventually([&] { return file_system.waiting == 20; }));
+  const auto begin = Clock::now();
+  readers.interrupt();
+  EXPECT_EQ(readers.join(), std::vector<int>(20, EINTR));
+  EXPECT_LT(Clock::now() - begin, 1s);
 }
 
 TEST_P(ManyBlocked, end_with_a_killed_program) {
