@@ -4,6 +4,9 @@ include(CMakePackageConfigHelpers)
 install(DIRECTORY include/fuselage ${FUSELAGE_GENERATED_INCLUDE}/fuselage DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
 install(DIRECTORY include/fuselage DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+# Programs include <fuse.h> or, as Debian's lie in a folder of that name, <fuse/fuse.h>.
+set(fuse2_headers "\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/fuselage/fuse2")
+install(CODE "file(CREATE_LINK . \"${fuse2_headers}/fuse\" SYMBOLIC)")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(libraries fuselage-shared fuselage-static)

@@ -26,6 +26,13 @@ if command -v pkg-config >/dev/null; then
   read -ra flags < <(pkg-config --cflags --libs fuselage)
   "$compiler" -std=c++20 "$consumer/consumer.cpp" -o "$scratch/with_pkg_config" "${flags[@]}"
   LD_LIBRARY_PATH=$libraries "$scratch/with_pkg_config"
+  read -ra flags < <(pkg-config --cflags --libs fuselage-fuse2)
+  for header in fuse.h fuse/fuse.h; do
+    printf '#define FUSE_USE_VERSION 26\n#include <%s>\nint main(void) { return fuse_version() != 29; }\n' "$header" \
+      >"$scratch/program.c"
+    "$compiler" -x c "$scratch/program.c" -o "$scratch/program" "${flags[@]}"
+    "$scratch/program"
+  done
 else
   echo "pkg-config is not installed: not checked"
 fi

@@ -57,9 +57,12 @@ class Process {
       text_.append(piece.data(), static_cast<std::size_t>(size));
     }
     ::close(ends[0]);
-    // The last byte tells an answer from a crash.
+    // The last byte tells an answer from a crash. What failed in the child comes first.
     if (text_.ends_with('\0')) {
       text_.pop_back();
+      const std::size_t end = text_.find('\0');
+      if (end != 0) ADD_FAILURE() << "in the child: " << text_.substr(0, end);
+      text_.erase(0, end + 1);
     } else {
       text_ += "(the child ended early)";
     }
@@ -82,6 +85,7 @@ class Process {
  private:
   [[noreturn]] static void run(const Body& body, uid_t user, int socket) {
     std::string text;
+    const int earlier = test_parts().total_part_count();
     try {
       if (user != 0 && (::setgroups(0, nullptr) != 0 || ::setgid(user) != 0 || ::setuid(user) != 0)) {
         text = "cannot become the user";
@@ -93,9 +97,19 @@ class Process {
     } catch (const std::exception& error) {
       text = error.what();
     }
-    ::send(socket, text.c_str(), text.size() + 1, MSG_NOSIGNAL);
+    std::string answer;
+    for (int i = earlier; i < test_parts().total_part_count(); ++i) {
+      if (test_parts().GetTestPartResult(i).failed()) answer += test_parts().GetTestPartResult(i).message();
+    }
+    answer += '\0';
+    answer += text;
+    ::send(socket, answer.c_str(), answer.size() + 1, MSG_NOSIGNAL);
     ::shutdown(socket, SHUT_RDWR);
     for (;;) ::pause();
+  }
+
+  static const ::testing::TestResult& test_parts() {
+    return *::testing::UnitTest::GetInstance()->current_test_info()->result();
   }
 
   pid_t pid_ = 0;
