@@ -74,8 +74,12 @@ class OpenFiles {
       return known.handles.empty() ? std::nullopt : std::optional(known.handles.back());
     });
   }
+  /// Asked for each getattr, so it makes no entry.
   bool is_hidden(Ino ino) {
-    return change(ino, [](const Known& known) { return known.hidden; });
+    Shard& shard = shard_of(ino);
+    const std::lock_guard lock(shard.mutex);
+    const auto place = shard.nodes.find(ino);
+    return place != shard.nodes.end() && place->second.hidden;
   }
   /// It has no other name than a hidden one.
   void hide(Ino ino) {
