@@ -45,13 +45,13 @@ class Session(_core.Session):
             raise ValueError("*workers* must be at least 1")
         if on_error not in ("raise", "continue"):
             raise ValueError('*on_error* must be "raise" or "continue"')
-        if self in _running:
-            raise RuntimeError("main() is running already")
+        is_first = self not in _running
         _running.add(self)
         try:
             return super().main(self._handlers(), workers, bool(handle_signals), on_error == "continue")
         finally:
-            _running.discard(self)
+            if is_first:  # another call was refused
+                _running.discard(self)
 
     def close(self, unmount=True):
         """See the function `close`. Afterwards the session is of no use."""
