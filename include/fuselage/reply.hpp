@@ -97,7 +97,7 @@ class [[nodiscard]] Reply {
   /// True when the answer is there and `take` may be called.
   bool ready() const noexcept { return std::holds_alternative<Result<T>>(state_) || coroutine().done(); }
 
-  /// The answer, where it lies. Requires `ready()`.
+  /// The answer, where it lies: valid as long as the reply. Requires `ready()`.
   Result<T>& result() {
     if (auto* result = std::get_if<Result<T>>(&state_)) return *result;
     return *coroutine().promise().result;

@@ -81,7 +81,11 @@ RingBell::RingBell() {
 
 void RingBell::ring(const Ring& other) noexcept {
   const std::lock_guard lock(mutex_);
-  ::io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_);
+  ::io_uring_sqe* sqe = ::io_uring_get_sqe(&ring_);
+  if (sqe == nullptr) {  // the kernel did not take the last one
+    ::io_uring_submit(&ring_);
+    sqe = ::io_uring_get_sqe(&ring_);
+  }
   if (sqe == nullptr) return;
   ::io_uring_prep_msg_ring(sqe, other.fd(), 0, 0, 0);
   ::io_uring_submit(&ring_);
