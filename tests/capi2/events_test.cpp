@@ -151,6 +151,15 @@ TEST_F(MirrorTest, InterruptsHandlersWithASignalWhenAsked) {
   EXPECT_EQ(logged("interrupted=0"), 0);
 }
 
+TEST_F(MirrorTest, RepeatsTheSignalOfAnInterrupt) {
+  start("stuck twice", {"-o", "intr,direct_io"});
+  write_file(root("file"), "text");
+  Readers readers(path("file"), 1);
+  ASSERT_TRUE(eventually_logged("read /file", 1)) << log();
+  readers.interrupt();
+  EXPECT_EQ(readers.join(), std::vector<int>(1, EINTR));
+}
+
 TEST_F(MirrorTest, InterruptsTwentyHandlersWithinASecond) {
   start("stuck", {"-o", "intr,direct_io"});
   write_file(root("file"), "text");

@@ -255,6 +255,23 @@ TEST_F(MirrorTest, OmitsPathsThatTheProgramDoesNotWant) {
   EXPECT_EQ(logged("chmod /file 640"), 1);
 }
 
+TEST_F(MirrorTest, GivesAPathForMoreThanASize) {
+  write_file(root("file"), "text");
+  ASSERT_EQ(::chown(root("file").c_str(), nobody, nobody), 0);
+  ASSERT_EQ(::chmod(root("file").c_str(), 04755), 0);
+  start("nopath", {"-oallow_other"});
+  // Of who may not keep the bit the kernel changes mode and size at once.
+  const std::string seen = in_child(
+      [this] {
+        const UniqueFd file(::open(path("file").c_str(), O_RDWR));
+        return std::to_string(failure_of(::ftruncate(file.get(), 2)));
+      },
+      nobody);
+  EXPECT_EQ(seen, "0") << log();
+  EXPECT_EQ(logged("ftruncate /file 2"), 1) << log();
+  EXPECT_EQ(logged("chmod /file 755"), 1);
+}
+
 TEST_F(MirrorTest, GivesPathsWhereTheProgramCannotDoWithoutAll) {
   start("nopath no_f");
   const UniqueFd file(::open(path("file").c_str(), O_CREAT | O_RDWR, 0600));
