@@ -162,7 +162,7 @@ class Bench {
 
   void sample(const Running& running, const Metric& metric, Mode mode) {
     const Subject& subject = running.subject;
-    const auto slice = order_.full ? 200ms : 50ms;
+    const auto slice = order_.full ? 200ms : 30ms;
     if (metric.name == subject.without) return;
     if (metric.cold && subject.transport == "none") return;  // always warm
     std::unique_ptr<Server> fresh;
@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
   bench::Order order;
   bool quick = false;
   CLI::App program("Measures fuselage against a server without a library, libfuse, and tmpfs", "bench");
-  auto* const full = program.add_flag("--full", order.full, "Longer, with everything: about a quarter of an hour");
+  auto* const full = program.add_flag("--full", order.full, "Longer, with everything: about twenty-five minutes");
   program.add_flag("--quick", quick, "Within two minutes (the default)")->excludes(full);
   program.add_option("--rounds", order.rounds, "How often each is measured")->check(CLI::Range(1, 1000));
   program.add_option("--ops", order.most_ops, "End each measurement after so many operations");
