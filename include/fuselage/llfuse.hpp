@@ -49,10 +49,16 @@ class Session {
 
   /// Serves until the file system is unmounted, `stop` is called, or, with `handle_signals`, SIGTERM, SIGINT or SIGHUP
   /// arrives. Answers the number of that signal, else nothing. SIGPIPE is ignored and SIGUSR1 does nothing meanwhile;
-  /// afterwards all five are as they were. With `workers` 1 every handler runs on the calling thread; the number holds
-  /// for the life of the session. All threads that it starts have ended when it returns. May be called again after it
-  /// was stopped. Throws std::invalid_argument for no workers, std::runtime_error when it cannot go on.
+  /// afterwards all five are as they were. With `workers` 1 every handler runs on the calling thread. May be called
+  /// again after it was stopped. All threads that it starts have ended when it returns, but after `stop` or a signal
+  /// those that have served rings of io_uring: they rest until the next call or `close`, because the kernel would take
+  /// the rings back. Throws std::invalid_argument for no workers, or for one after more have served rings;
+  /// std::runtime_error when it cannot go on.
   std::optional<int> main(unsigned workers = default_workers, bool handle_signals = true);
+
+  /// What the thread in `main` calls when a signal has cut its wait short: `fuselage::SessionOptions::on_interrupt`.
+  /// Before the first `main`.
+  void on_interrupt(std::function<void()> function);
 
   /// Makes `main` return, or its next call if it is not running. From any thread and from signal handlers.
   void stop() noexcept;

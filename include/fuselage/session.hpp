@@ -46,6 +46,10 @@ class Session {
   /// or the connection breaks; tells which. May be called again after `stopped` or `signal`: the mount is still there.
   Ended run();
 
+  /// In place of `SessionOptions::max_threads`, from the next `run` on; not while it runs. Errors: EINVAL: none, or one
+  /// over io_uring, whose threads never are the one that called `run`.
+  Result<void> set_max_threads(unsigned count);
+
   /// Makes `run` return, also when nothing happens on the mount; handlers that are under way see `interrupted()`.
   /// From any thread and from signal handlers.
   void stop() noexcept;

@@ -56,7 +56,10 @@ struct SessionOptions {
   CapabilitySet disable{};  ///< Capabilities not to use though they are on by default (`-o no_cache_symlinks`, ...).
   bool handle_signals =
       false;  ///< `run` ends at SIGTERM, SIGINT and SIGHUP where the program has no handler of its own.
-  std::optional<::uid_t> only_root_and{};             ///< Refuse others with EACCES: what `allow_root` means.
+  std::optional<::uid_t> only_root_and{};  ///< Refuse others with EACCES: what `allow_root` means.
+  /// Called on the thread in `run` when a signal has cut its wait short, and now and then for nothing: for languages
+  /// that run their own handlers of signals later. Must not throw; may call `Session::stop`.
+  std::function<void()> on_interrupt{};
   bool trace = false;                                 ///< Log a line for each message (level info).
   std::optional<CharacterDevice> character_device{};  ///< Serve a character device, not a mount.
 };
@@ -73,6 +76,9 @@ struct Ended {
   Reason reason = Reason::unmounted;
   int signal = 0;
   std::optional<Error> error;
+
+  /// Is the connection still there, so that `Session::run` may be called again?
+  bool may_run_again() const noexcept { return reason == Reason::stopped || reason == Reason::signal; }
 
   /// For people: "unmounted", "signal 15 (Terminated)", ...
   std::string to_string() const;

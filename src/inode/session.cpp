@@ -86,7 +86,18 @@ Ended Session::run() {
         },
         &state_->workers);
   }
-  return state_->workers.run();
+  const Ended ended = state_->workers.run();
+  if (!ended.may_run_again() && state_->transport.uring() != nullptr) state_->transport.uring()->retire();
+  return ended;
+}
+
+Result<void> Session::set_max_threads(unsigned count) {
+  if (count == 0) return Error{EINVAL, "at least one thread is needed"};
+  if (count == 1 && state_->transport.uring() != nullptr) {
+    return Error{EINVAL, "one thread cannot serve a session that uses io_uring already: mount with transport=device"};
+  }
+  state_->workers.set_max_threads(count);
+  return {};
 }
 
 void Session::stop() noexcept { state_->workers.stop(Ended::Reason::stopped); }

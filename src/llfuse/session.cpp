@@ -53,6 +53,8 @@ std::optional<int> Session::main(unsigned workers, bool handle_signals) {
       throw std::runtime_error("the session cannot begin: " + session.error().message());
     }
     state.begun.store(&state.session.emplace(std::move(session).value()));
+  } else if (const auto set = state.session->set_max_threads(workers); !set) {
+    throw std::invalid_argument(set.error().message());
   }
   state.running.store(&*state.session);
   if (state.stop_asked.load()) state.session->stop();
@@ -64,6 +66,8 @@ std::optional<int> Session::main(unsigned workers, bool handle_signals) {
   if (ended.reason == fuselage::Ended::Reason::error) throw std::runtime_error(ended.to_string());
   return signal != 0 && ended.reason == fuselage::Ended::Reason::stopped ? std::optional(signal) : std::nullopt;
 }
+
+void Session::on_interrupt(std::function<void()> function) { state_->options.on_interrupt = std::move(function); }
 
 void Session::stop() noexcept {
   // Whoever begins to run looks for the request after it has shown itself, so one of us two sees the other.

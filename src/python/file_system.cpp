@@ -20,6 +20,17 @@ Opened opened(std::uint64_t handle) {
   return result;
 }
 
+// The current exception, which is that no longer, with its traceback.
+Ref take_exception() {
+  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr) PyException_SetTraceback(value, traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return Ref(value);
+}
+
 }  // namespace
 
 PythonFileSystem::~PythonFileSystem() = default;
@@ -96,28 +107,38 @@ Result<void> PythonFileSystem::tell(Handler handler, const Arguments&... argumen
   return {};
 }
 
+bool PythonFileSystem::end_with(Ref& exception) {
+  if (failure_) return false;
+  failure_ = std::move(exception);
+  Py_BEGIN_ALLOW_THREADS;
+  if (on_failure) on_failure();
+  Py_END_ALLOW_THREADS;
+  return true;
+}
+
 Error PythonFileSystem::failed(Handler handler) {
   if (const int number = take_fuse_error()) return Error{number};
-  PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-  PyErr_Fetch(&type, &value, &traceback);
-  PyErr_NormalizeException(&type, &value, &traceback);
-  if (traceback != nullptr) PyException_SetTraceback(value, traceback);
-  Py_XDECREF(type);
-  Py_XDECREF(traceback);
-  Ref exception(value);
-  // What `destroy` raises is for `close`, which is waiting for it.
-  const bool shall_raise = on_error_.load() == OnError::raise || handler == Handler::destroy;
-  if (shall_raise && !failure_) {
-    failure_ = std::move(exception);
-    Py_BEGIN_ALLOW_THREADS;
-    if (on_failure) on_failure();
-    Py_END_ALLOW_THREADS;
-    return Error{EIO};
-  }
-  const Ref name(PyUnicode_FromString(names[static_cast<std::size_t>(handler)]));
+  Ref exception = take_exception();
+  // What `destroy` raises is for `close`, which is waiting for it; KeyboardInterrupt and SystemExit are for the
+  // program.
+  const bool shall_raise = on_error_.load() == OnError::raise || handler == Handler::destroy ||
+                           PyObject_IsInstance(exception.get(), PyExc_Exception) == 0;
+  if (shall_raise && end_with(exception)) return Error{EIO};
+  log(names[static_cast<std::size_t>(handler)], exception);
+  return Error{EIO};
+}
+
+void PythonFileSystem::log(const char* where, const Ref& exception) const {
+  const Ref name(PyUnicode_FromString(where));
   const Ref logged(name ? PyObject_CallFunctionObjArgs(log_.get(), name.get(), exception.get(), nullptr) : nullptr);
   if (!logged) PyErr_WriteUnraisable(log_.get());
-  return Error{EIO};
+}
+
+void PythonFileSystem::run_signal_handlers() {
+  const Inside inside(false);
+  if (PyErr_CheckSignals() == 0) return;
+  Ref exception = take_exception();
+  if (!end_with(exception)) log("of signals", exception);
 }
 
 bool PythonFileSystem::raise_failure() {

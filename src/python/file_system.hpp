@@ -42,6 +42,10 @@ class PythonFileSystem final : public FileSystem {
   /// With the GIL: raises the exception that ended the loop, if there is one. False: there was.
   bool raise_failure();
 
+  /// Runs Python's own handlers of the signals that have come, where the calling thread is the main one of the
+  /// interpreter. What they raise ends the loop and is raised like a handler's exception.
+  void run_signal_handlers();
+
   /// With the GIL: for the garbage collector.
   int traverse(visitproc visit, void* arg) const;
   void clear();
@@ -113,6 +117,9 @@ class PythonFileSystem final : public FileSystem {
   Result<void> list(Handler handler, const OpenFile& file, std::uint64_t offset, DirectorySink& sink);
   bool check_xattr_flags(const Context& context, Ino ino, std::string_view name, XattrFlags flags, int& refusal);
 
+  // With the GIL: ends the loop, which shall raise it, unless it shall raise another already: false.
+  bool end_with(Ref& exception);
+  void log(const char* where, const Ref& exception) const;
   // The errno for the current exception, which is dealt with.
   Error failed(Handler handler);
 

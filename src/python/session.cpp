@@ -15,6 +15,7 @@ struct State {
       : file_system(std::move(handlers)),
         session(FileSystemRef(file_system, file_system->operations()), mountpoint, options) {
     file_system->on_failure = [this] { session.stop(); };
+    session.on_interrupt([this] { file_system->run_signal_handlers(); });
   }
 
   std::shared_ptr<PythonFileSystem> file_system;

@@ -93,13 +93,17 @@ Ended Workers::run() {
   steward_.end();
   ::pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
 
-  Ended ended;
-  const int reason = reason_.load();
-  ended.reason = static_cast<Ended::Reason>(reason & reason_mask);
-  ended.signal = reason >> reason_bits;
+  Ended ended = ended_by(reason_.load());
   if (ended.reason == Ended::Reason::error) ended.error = Error{error_.load()};
   reason_.store(running, std::memory_order_release);
   asked_.store(running, std::memory_order_release);
+  return ended;
+}
+
+Ended Workers::ended_by(int what) {
+  Ended ended;
+  ended.reason = static_cast<Ended::Reason>(what & ((1 << reason_bits) - 1));
+  ended.signal = what >> reason_bits;
   return ended;
 }
 
@@ -227,7 +231,7 @@ void Workers::live(Worker& worker, void (Workers::*work)(Worker&) noexcept) noex
 // Between two runs. False: the thread shall end.
 bool Workers::rest(Worker& worker) noexcept {
   std::unique_lock lock(mutex_);
-  if (!worker.sat_at_lane) return false;
+  if (!worker.sat_at_lane || !ended_by(reason_.load(std::memory_order_acquire)).may_run_again()) return false;
   leave_station(worker, lock);
   worker.state.store(State::parked, std::memory_order_release);
   worker.resting = true;
@@ -275,7 +279,7 @@ inline Request* Workers::receive(Worker& worker) noexcept {
   if (nap(worker)) received = worker.station->channel.receive(*worker.request);
   // Sequentially consistent, like the steward's look before it falls asleep: one of us sees the other.
   worker.state.exchange(State::busy, std::memory_order_seq_cst);
-  worker.step();
+  if (received.kind != transport::Received::Kind::woken) worker.step();
   if (steward_.asleep()) steward_.poke();
   if (received.kind == transport::Received::Kind::message && received.slot != nullptr) {
     return static_cast<Request*>(received.slot);
@@ -293,6 +297,7 @@ void Workers::deal_with(const transport::Received& received, const Worker& worke
       base::log(LogLevel::warning, "a message without a usable header was dropped");
       return;
     case Kind::woken:
+      if (!worker.thread.joinable()) interrupted();
       // Somebody who was late to sit down here may have taken the place and left it again.
       if (is_reader(*worker.station, worker)) worker.station->channel.attach();
       return;
@@ -422,7 +427,11 @@ bool Workers::park(Worker& worker) {
   bool stays = true;
   if (!is_thread) {
     caller_is_parked_ = true;
-    caller_parked_.wait(lock, needed);
+    while (!needed()) {
+      lock.unlock();
+      if (!caller_wake_.wait()) interrupted();
+      lock.lock();
+    }
     caller_is_parked_ = false;
   } else {
     ++parked_threads_;
@@ -445,6 +454,11 @@ void Workers::leave(Worker& worker) noexcept {
   spare_counters_.push_back(worker.counters);
   worker.gone = true;
   rest_.notify_all();
+}
+
+void Workers::interrupted() noexcept {
+  signals_unseen_.store(false, std::memory_order_relaxed);
+  if (const auto& told = connection_.options().on_interrupt) told();
 }
 
 // The thread that keeps the way clear while every worker is held up.
@@ -508,9 +522,7 @@ void Workers::wake_receivers(bool stand_in_too) noexcept {
 bool Workers::may_stop() noexcept {
   const int asked = asked_.load(std::memory_order_acquire);
   if (asked == running) return false;
-  const auto reason = static_cast<Ended::Reason>(asked & reason_mask);
-  const bool is_connected = reason == Ended::Reason::stopped || reason == Ended::Reason::signal;
-  if (!connection_.notifications()->pause() && is_connected) return false;
+  if (!connection_.notifications()->pause() && ended_by(asked).may_run_again()) return false;
   reason_.store(asked, std::memory_order_release);
   return true;
 }
@@ -523,7 +535,7 @@ Steward::Pace Workers::tick() noexcept try {
     const std::lock_guard lock(mutex_);
     wake_receivers(true);
     parked_.notify_all();
-    caller_parked_.notify_all();
+    caller_wake_.post();
     stand_in_wake_.notify_all();
     const bool some_work = std::any_of(workers_.begin(), workers_.end(),
                                        [](const auto& worker) { return !worker->gone && !worker->resting; });
@@ -554,10 +566,24 @@ Steward::Pace Workers::tick() noexcept try {
     if (!wake_parked(false)) wake_receivers(false);
     active = true;
   }
+  if (connection_.options().on_interrupt) active = look_for_signals(most_steps != 0) || active;
   return pace(active, quick);
 } catch (...) {
   base::log(LogLevel::error, "looking after the workers failed: {}", error_of_current_exception().message());
   return Steward::Pace::alert;
+}
+
+// With mutex_ held. A signal that came just before the thread in `run` began to wait did not cut that short. So once
+// nothing else is going on it is woken and looks; until it has, this is true.
+bool Workers::look_for_signals(bool something_goes_on) noexcept {
+  if (something_goes_on) signals_unseen_.store(true, std::memory_order_relaxed);
+  const auto own = std::find_if(workers_.begin(), workers_.end(),
+                                [](const auto& worker) { return !worker->gone && !worker->thread.joinable(); });
+  // After a handler, something else is going on.
+  if (own == workers_.end() || (*own)->state.load(std::memory_order_acquire) == State::busy) return false;
+  if (!signals_unseen_.load(std::memory_order_relaxed)) return false;
+  if (!something_goes_on) stations_.front()->channel.wake((*own)->id);
+  return true;
 }
 
 // While message after message is quickly handled there is little to look for.
@@ -600,7 +626,7 @@ bool Workers::wake_parked(bool for_lane) noexcept {
   if (parked_threads_ > 0) {
     parked_.notify_one();
   } else if (caller_is_parked_ && !for_lane) {
-    caller_parked_.notify_one();
+    caller_wake_.post();
   } else {
     return false;
   }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <coroutine>
@@ -33,8 +35,8 @@ namespace fuselage::session {
 /// else for the first worker that returns. With one thread, that is the thread that called `run`; it never sits at a
 /// lane.
 ///
-/// A thread that has sat at a lane does not end before this object does, but rests while `run` does not run: the kernel
-/// would take back what the thread has submitted.
+/// A thread that has sat at a lane rests between two runs instead of ending, because the kernel would take back what it
+/// has submitted. After a run that cannot be followed by another, all have ended.
 class Workers final : public Executor {
  public:
   explicit Workers(Connection& connection);
@@ -50,6 +52,9 @@ class Workers final : public Executor {
   void stop(Ended::Reason reason, int signal = 0) noexcept;
 
   std::size_t threads() const;
+
+  /// How many at most, from the next run on.
+  void set_max_threads(unsigned count) noexcept { max_threads_ = std::max(1u, count); }
 
   void post(std::coroutine_handle<> coroutine) override;
   void expire_at(Clock::time_point time, std::weak_ptr<Timer> timer) override;
@@ -96,6 +101,21 @@ class Workers final : public Executor {
     void step() noexcept { beat.store(beat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   };
 
+  // For the thread that called `run`: unlike a condition variable, it tells that a signal has come.
+  class Wakeup {
+   public:
+    Wakeup() noexcept { ::sem_init(&semaphore_, 0, 0); }
+    Wakeup(const Wakeup&) = delete;
+    Wakeup& operator=(const Wakeup&) = delete;
+    ~Wakeup() { ::sem_destroy(&semaphore_); }
+    void post() noexcept { ::sem_post(&semaphore_); }
+    /// False: a signal has cut it short.
+    bool wait() noexcept { return ::sem_wait(&semaphore_) == 0; }
+
+   private:
+    ::sem_t semaphore_{};
+  };
+
   struct Task {
     std::coroutine_handle<> coroutine;  // to be resumed, or
     Request* request = nullptr;         // to be handled
@@ -123,11 +143,13 @@ class Workers final : public Executor {
   Station* find_station(const Worker& worker) const;
   bool park(Worker& worker);
   void leave(Worker& worker) noexcept;
+  void interrupted() noexcept;
   void enqueue(Task task);
   void finish_suspended();
 
   Steward::Pace tick() noexcept;
   Steward::Pace pace(bool active, bool quick) noexcept;
+  bool look_for_signals(bool something_goes_on) noexcept;
   void relieve_reader(Station& station);
   void find_reader(Station& station);
   bool call_worker(const Station& station);
@@ -145,10 +167,10 @@ class Workers final : public Executor {
   // What `stop` was called with, in one number: an Ended::Reason, and above it the signal.
   static constexpr int running = -1;
   static constexpr int reason_bits = 8;
-  static constexpr int reason_mask = (1 << reason_bits) - 1;
+  static Ended ended_by(int what);
 
   Connection& connection_;
-  const unsigned max_threads_;
+  unsigned max_threads_;                            // constant while `run` runs
   std::vector<std::unique_ptr<Station>> stations_;  // the device, and the lanes; constant while `run` runs
   BlockingPool pool_;
   std::once_flag io_begun_;
@@ -160,10 +182,11 @@ class Workers final : public Executor {
   std::atomic<int> reason_{running};  // the same, once the workers shall return
   std::atomic<int> error_{0};
   std::atomic<bool> has_tasks_{false};
+  std::atomic<bool> signals_unseen_{true};  // whoever called `run` has not looked since something went on
 
   mutable std::mutex mutex_;
   std::condition_variable parked_;                // threads of our own
-  std::condition_variable caller_parked_;         // the thread that called `run`, which can do less
+  Wakeup caller_wake_;                            // the thread that called `run`, which can do less
   std::vector<std::unique_ptr<Worker>> workers_;  // guarded by mutex_
   std::deque<Task> tasks_;                        // guarded by mutex_
   std::vector<Counters*> spare_counters_;         // guarded by mutex_

@@ -184,13 +184,15 @@ void Uring::call_caretaker() noexcept {
   wake_.notify_all();
 }
 
-Uring::~Uring() {
+void Uring::retire() noexcept {
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
   }
   wake_.notify_all();
-  caretaker_.join();
+  if (caretaker_.joinable()) caretaker_.join();
 }
+
+Uring::~Uring() { retire(); }
 
 }  // namespace fuselage::transport

@@ -138,6 +138,9 @@ class Uring {
   /// the kernel goes on with the device.
   Result<void> open(std::uint32_t max_write);
 
+  /// The connection is over: nobody looks after the lanes any more.
+  void retire() noexcept;
+
   const std::vector<std::unique_ptr<UringLane>>& lanes() const noexcept { return lanes_; }
   /// The smallest `max_write` that can be served: the kernel has no room in an entry for more than that, but sends
   /// extended attributes of 64 KiB whatever was agreed on.

@@ -39,9 +39,10 @@ class Notes : public llfuse::Operations {
     const std::lock_guard lock(mutex_);
     return text_;
   }
-  std::set<std::thread::id> threads() const {
+  /// Those that were in handlers since the last call.
+  std::set<std::thread::id> threads() {
     const std::lock_guard lock(mutex_);
-    return threads_;
+    return std::exchange(threads_, {});
   }
 
   void init() override { seen(), ++inits; }

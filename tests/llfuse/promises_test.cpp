@@ -12,11 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Without those of io_uring: they rest until `close`, for the kernel takes back what an ending thread has submitted.
-std::size_t threads_of_this_process() {
-  const auto count = [](std::string_view name) { return threads_named("self", name).size(); };
-  return count("") - count("fuse-ring") - count("fuse-caretaker");
-}
+std::size_t threads_of_this_process() { return threads_named("self", "").size(); }
 
 constexpr int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};
 
@@ -179,6 +175,41 @@ TEST_F(Llfuse, L7_with_one_worker_everything_happens_on_the_calling_thread) {
   EXPECT_GE(ops_.reads, 1);
 }
 
+TEST_F(Llfuse, L7_a_later_main_may_have_another_number_of_workers) {
+  ops_.timeout = 0;
+  init({"transport=device"});
+  for (const int workers : {1, 2, 1}) {
+    std::atomic<int> inside{0};
+    ops_.in_getattr = [&] {
+      ++inside;
+      EXPECT_TRUE(eventually([&] { return inside >= workers; }));
+    };
+    main_ = std::async(std::launch::async, [&] {
+      const auto signal = llfuse::main(static_cast<unsigned>(workers));
+      const auto threads = ops_.threads();
+      if (workers == 1) {
+        EXPECT_EQ(threads, std::set{std::this_thread::get_id()});
+      }
+      return signal;
+    });
+    auto other = std::async(std::launch::async, [this] { return stat_error(path("")); });
+    EXPECT_EQ(stat_error(path()), 0);
+    EXPECT_EQ(other.get(), 0);
+    llfuse::stop();
+    EXPECT_EQ(ended(), std::nullopt);
+  }
+}
+
+TEST_F(Llfuse, L7_but_not_one_after_more_have_served_rings) {
+  init_and_start();
+  llfuse::stop();
+  ended();
+  if (threads_named("self", "fuse-ring").empty()) GTEST_SKIP() << "it is not served over io_uring";
+  EXPECT_THROW(llfuse::main(1), std::invalid_argument);
+  start(2);
+  EXPECT_EQ(content(path()), "first text");
+}
+
 TEST_F(Llfuse, L8_all_threads_have_ended_when_main_returns) {
   init();
   std::thread([] {}).join();  // with the first, a sanitizer starts one of its own
@@ -189,6 +220,18 @@ TEST_F(Llfuse, L8_all_threads_have_ended_when_main_returns) {
   EXPECT_TRUE(inside());
   unmount();
   ended();
+  EXPECT_TRUE(eventually([&] { return threads_of_this_process() == before; }));
+}
+
+TEST_F(Llfuse, L8_also_those_of_rings_when_it_was_stopped_and_closed) {
+  init();
+  std::thread([] {}).join();
+  const std::size_t before = threads_of_this_process();
+  start();
+  content(path());
+  llfuse::stop();
+  ended();
+  close();
   EXPECT_TRUE(eventually([&] { return threads_of_this_process() == before; }));
 }
 

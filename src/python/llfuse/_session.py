@@ -35,9 +35,10 @@ class Session(_core.Session):
     def main(self, workers=None, handle_signals=True, on_error="raise"):
         """Serve until the file system is unmounted, `stop` is called (both return None), or a signal arrives.
 
-        That is SIGTERM, SIGINT or SIGHUP, unless `handle_signals` is False; its number is returned. `workers` is how
-        many handlers may run at once, for the life of the session; with 1, all run in the calling thread. An exception
-        of a handler other than FUSEError ends the loop and is raised, or with `on_error="continue"` is only logged.
+        That is SIGTERM, SIGINT or SIGHUP, unless `handle_signals` is False; its number is returned. Python's own
+        handlers of other signals run meanwhile, if this is the main thread; what they raise ends the loop. `workers` is
+        how many handlers of the file system may run at once; with 1, all run in the calling thread. An exception of
+        one, other than FUSEError, ends the loop and is raised, or with `on_error="continue"` is only logged.
         """
         if workers is None:
             workers = DEFAULT_WORKERS
