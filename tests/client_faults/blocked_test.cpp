@@ -112,6 +112,20 @@ TEST_F(BlockedHandlers, do_not_hold_up_others) {
   EXPECT_EQ(readers.join(), std::vector<int>(20, 0));
 }
 
+// The steward looks less often then.
+TEST_F(BlockedHandlers, do_not_hold_up_others_either_after_a_long_time_of_quick_ones) {
+  Stuck file_system(Stuck::Waits::stubbornly);
+  Served served(file_system, path_, {}, {.attr_timeout = 0ns});
+  const UniqueFd fd(::open(served.path("file").c_str(), O_RDONLY | O_CLOEXEC));
+  struct ::stat status {};
+  for (const auto begin = Clock::now(); Clock::now() - begin < 300ms;) ASSERT_EQ(::fstat(fd.get(), &status), 0);
+  Readers readers(served.path("stuck"), 5);
+  ASSERT_TRUE(eventually([&] { return file_system.waiting() == 5; }));
+  EXPECT_EQ(read_failure(served.path("file")), 0);
+  file_system.let_go();
+  EXPECT_EQ(readers.join(), std::vector<int>(5, 0));
+}
+
 TEST_F(BlockedHandlers, are_all_at_work_where_each_is_slow) {
   Slow file_system;
   Served served(file_system, path_);

@@ -1,8 +1,13 @@
 // The system calls that coroutine handlers wait for, through a real mount and without io_uring.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -310,6 +315,45 @@ TEST(IoWithoutRing, makes_the_calls) {
   const auto text = kernel.read(Ino{2}, {opened->handle}, {0, 100});
   ASSERT_TRUE(text);
   EXPECT_EQ(*text, fmt::format("world 13 {} {}", ENOENT, ETIMEDOUT));
+}
+
+// As the filters of containers do.
+bool forbid_io_uring() {
+  ::sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const ::sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+class IoForbidden : public MountTest {};
+
+TEST_F(IoForbidden, leaves_the_device_and_a_pool) {
+  const auto mountpoint = make_directory();
+  Doing files([&](const Context& context) -> Reply<std::string> {
+    std::array<std::byte, 5> buffer{};
+    const auto fd = co_await io::openat(context, AT_FDCWD, "/proc/self/comm", O_RDONLY);
+    if (!fd) co_return fd.error();
+    const base::UniqueFd file(*fd);
+    const auto size = co_await io::read(context, *fd, buffer, 0);
+    if (!size) co_return size.error();
+    co_return std::string(text_of(Bytes(buffer).first(2)));
+  });
+  const std::string found = in_child([&]() -> std::string {
+    if (!forbid_io_uring()) return "no filter";
+    ::unsetenv("FUSELAGE_TRANSPORT");
+    Served served(files, mountpoint);
+    std::ifstream file(served.path("file"));
+    std::string text;
+    file >> text;
+    const Statistics statistics = served.session().statistics();
+    return text + " " + statistics.transport + ": " + statistics.transport_reason;
+  });
+  EXPECT_THAT(found, ::testing::StartsWith("io device: ")) << found;
+  EXPECT_TRUE(!why_no_ring().empty() || found.find("io_uring_setup") != found.npos) << found;
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, IoTest, ::testing::Values(Transport::device, Transport::uring),
