@@ -302,13 +302,19 @@ void Workers::deal_with(const transport::Received& received, const Worker& worke
       if (is_reader(*worker.station, worker)) worker.station->channel.attach();
       return;
     case Kind::closed:
-      return stop(Ended::Reason::unmounted);
+      return end(Ended::Reason::unmounted);
     case Kind::aborted:
-      return stop(Ended::Reason::aborted);
+      return end(Ended::Reason::aborted);
     case Kind::failed:
       error_.store(received.error);
-      return stop(Ended::Reason::error);
+      return end(Ended::Reason::error);
   }
+}
+
+// There is nothing to receive any more. The steward, who sees to the rest, may be waiting for this CPU.
+void Workers::end(Ended::Reason reason) noexcept {
+  stop(reason);
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 
 void Workers::serve_request(Worker& worker, Request& request) noexcept {

@@ -132,6 +132,7 @@ class Workers final : public Executor {
   void wait_for_workers();
   Request* receive(Worker& worker) noexcept;
   void deal_with(const transport::Received& received, const Worker& worker) noexcept;
+  void end(Ended::Reason reason) noexcept;
   void serve_request(Worker& worker, Request& request) noexcept;
   void serve_beside_another(Station& station, Worker& worker, Request& request) noexcept;
   bool run_task(Worker& worker) noexcept;
