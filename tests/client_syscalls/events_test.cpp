@@ -1,6 +1,5 @@
 // Readiness, control calls, errors, interrupts: what a small file system of one's own can do.
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -14,6 +13,7 @@
 
 #include "client_syscalls/memory_mount.hpp"
 #include "support/log_lines.hpp"
+#include "support/loop_device.hpp"
 #include "support/shelf.hpp"
 
 namespace fuselage::test {
@@ -270,27 +270,18 @@ class Blocks : public Shelf {
 };
 
 TEST_F(SmallMount, on_a_block_device_has_bmap_and_syncfs) {
-  const auto image = directory() / "image";
-  const UniqueFd file = open_file(image, O_RDWR | O_CREAT);
-  ASSERT_EQ(::ftruncate(file.get(), 1 << 20), 0);
-  const UniqueFd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
-  if (!control) GTEST_SKIP() << "no loop devices here";
-  const std::string name = "/dev/loop" + std::to_string(::ioctl(control.get(), LOOP_CTL_GET_FREE));
-  const UniqueFd loop(::open(name.c_str(), O_RDWR | O_CLOEXEC));
-  if (!loop || ::ioctl(loop.get(), LOOP_SET_FD, file.get()) != 0) GTEST_SKIP() << "no loop device can be set up here";
-  {
-    Blocks file_system;
-    const Served served(file_system, path_, {.fsname = name, .blkdev = true, .blksize = 1024});
-    const UniqueFd fd = open_file(served.path("file"), O_RDONLY);
-    int block = 7;
-    EXPECT_EQ(failure(::ioctl(fd.get(), FIBMAP, &block)), 0);
-    EXPECT_EQ(block, 1007);
-    // Since 6.17 the kernel takes whole pages (fuse_fill_super_common).
-    EXPECT_TRUE(file_system.asked_size == 1024 || file_system.asked_size == 4096) << file_system.asked_size;
-    EXPECT_EQ(failure(::syncfs(fd.get())), 0);
-    EXPECT_TRUE(file_system.synced);
-  }
-  EXPECT_EQ(::ioctl(loop.get(), LOOP_CLR_FD, 0), 0);
+  const LoopDevice device(directory() / "image", 1 << 20);
+  if (!device.obstacle().empty()) GTEST_SKIP() << device.obstacle();
+  Blocks file_system;
+  const Served served(file_system, path_, {.fsname = device.name(), .blkdev = true, .blksize = 1024});
+  const UniqueFd fd = open_file(served.path("file"), O_RDONLY);
+  int block = 7;
+  EXPECT_EQ(failure(::ioctl(fd.get(), FIBMAP, &block)), 0);
+  EXPECT_EQ(block, 1007);
+  // Since 6.17 the kernel takes whole pages (fuse_fill_super_common).
+  EXPECT_TRUE(file_system.asked_size == 1024 || file_system.asked_size == 4096) << file_system.asked_size;
+  EXPECT_EQ(failure(::syncfs(fd.get())), 0);
+  EXPECT_TRUE(file_system.synced);
 }
 
 TEST_F(SmallMount, without_a_block_device_has_no_bmap) {
