@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <sstream>
@@ -23,6 +24,31 @@ inline std::string text_of_file(const std::filesystem::path& path) {
   text << file.rdbuf();
   return text.str();
 }
+
+/// What stands behind `key` in a line of the log, up to the next space.
+inline std::string field(const std::string& line, const std::string& key) {
+  const std::size_t at = line.find(" " + key);
+  if (at == line.npos) return "(none)";
+  const std::size_t begin = at + 1 + key.size();
+  return line.substr(begin, line.find(' ', begin) - begin);
+}
+
+inline struct stat status_of(const std::filesystem::path& path) {
+  struct stat status {};
+  EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
+  return status;
+}
+
+/// The memory of a process, in KiB.
+inline long resident(pid_t pid) {
+  std::istringstream statm(text_of_file(fmt::format("/proc/{}/statm", pid)));
+  long all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/// 0 if a system call succeeded, else its errno.
+inline int failure_of(long result) { return result < 0 ? errno : 0; }
 
 inline void write_file(const std::filesystem::path& path, const std::string& text) { std::ofstream(path) << text; }
 
@@ -99,20 +125,27 @@ class MirrorTest : public CProgramTest {
   std::filesystem::path path(const std::string& name) const { return mountpoint_ / name; }
   const std::filesystem::path& mountpoint() const { return mountpoint_; }
 
-  /// How many lines of the log begin with `text`, a whole word.
-  int logged(const std::string& text) const {
+  /// The lines of the log that begin with `text`, a whole word.
+  std::vector<std::string> lines(const std::string& text) const {
     std::ifstream log(log_);
-    int count = 0;
+    std::vector<std::string> found;
     for (std::string line; std::getline(log, line);) {
-      if (line.starts_with(text) && (line.size() == text.size() || line[text.size()] == ' ')) ++count;
+      if (line.starts_with(text) && (line.size() == text.size() || line[text.size()] == ' ')) found.push_back(line);
     }
-    return count;
+    return found;
   }
+  /// The last of them.
+  std::string last(const std::string& text) const {
+    const auto all = lines(text);
+    return all.empty() ? "(no " + text + ")" : all.back();
+  }
+  int logged(const std::string& text) const { return static_cast<int>(lines(text).size()); }
   /// Waits for lines that come after the call that causes them (RELEASE).
   bool eventually_logged(const std::string& text, int count) const {
     return eventually([&] { return logged(text) == count; }, std::chrono::seconds(60));
   }
   std::string log() const { return text_of_file(log_); }
+  void forget_log() const { std::filesystem::remove(log_); }
 
  private:
   std::filesystem::path root_;

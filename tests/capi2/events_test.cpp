@@ -1,8 +1,7 @@
-// What comes at any time: polling, interrupts, ioctls, and locks that end with their file.
+// What comes at any time: polling, interrupts and ioctls.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -13,29 +12,13 @@
 
 #include "base/unique_fd.hpp"
 #include "capi2/c_program.hpp"
+#include "support/loop_device.hpp"
 #include "support/readers.hpp"
 
 namespace fuselage::test {
 namespace {
 
 using base::UniqueFd;
-
-int failure_of(long result) { return result < 0 ? errno : 0; }
-
-/// What stands behind `key` in the first line of `log` that begins with `text`.
-std::string value_of(const std::string& log, const std::string& text, const std::string& key) {
-  std::istringstream lines(log);
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t at = line.find(key);
-    if (line.starts_with(text) && at != line.npos) return line.substr(at + key.size());
-  }
-  return "(none)";
-}
-
-/// VmRSS in KiB.
-long resident(pid_t pid) {
-  return std::stol(value_of(text_of_file(fmt::format("/proc/{}/status", pid)), "VmRSS:", "VmRSS:"));
-}
 
 TEST_F(MirrorTest, AsksForBlocksOnlyOnDevices) {
   start();
@@ -45,22 +28,18 @@ TEST_F(MirrorTest, AsksForBlocksOnlyOnDevices) {
   EXPECT_EQ(logged("bmap /file"), 0) << log();
 }
 
-TEST_F(MirrorTest, ReleasesFileLocksWithTheirOwner) {
-  start("locks");
-  for (const bool locks : {false, true}) {
-    const std::string name = locks ? "locked" : "never-locked";
-    std::string owner;
-    {
-      const UniqueFd file(::open(path(name).c_str(), O_CREAT | O_RDWR, 0600));
-      if (locks) {
-        ASSERT_EQ(::flock(file.get(), LOCK_EX), 0);
-        owner = value_of(log(), fmt::format("flock /{} 2", name), "owner=");
-        EXPECT_NE(owner, "0");
-      }
-    }
-    ASSERT_TRUE(eventually_logged(fmt::format("release /{}", name), 1)) << log();
-    EXPECT_EQ(value_of(log(), fmt::format("release /{} flock=1", name), "owner="), locks ? owner : "(none)") << log();
-  }
+TEST_F(MirrorTest, AsksForBlocksOnDevices) {
+  const LoopDevice device(directory() / "image", 1 << 20);
+  if (!device.obstacle().empty()) GTEST_SKIP() << device.obstacle();
+  write_file(root("file"), std::string(100000, 'x'));
+  start("", {"-oblkdev,fsname=" + device.name()});
+  EXPECT_TRUE(below().front().type.starts_with("fuseblk")) << below().front().type;
+  int block = 7;
+  EXPECT_EQ(failure_of(::ioctl(UniqueFd(::open(path("file").c_str(), O_RDONLY)).get(), FIBMAP, &block)), 0);
+  EXPECT_EQ(block, 1007);
+  // Since 6.17 the kernel takes whole pages (fuse_fill_super_common).
+  EXPECT_EQ(logged("bmap /file 512 7") + logged("bmap /file 4096 7"), 1) << log();
+  finish();
 }
 
 #ifdef __x86_64__
