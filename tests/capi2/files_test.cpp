@@ -43,16 +43,19 @@ TEST_F(MirrorTest, ReadsAndWritesAtExactOffsets) {
   EXPECT_EQ(text_of_file(root("file")).substr(70000, 3), "XYZ");
 }
 
-TEST_F(MirrorTest, CopiesThroughBuffersOfFiles) {
-  start("buffers");
-  const std::string text = pattern(300000);
-  write_file(path("file"), text);
-  EXPECT_EQ(text_of_file(root("file")), text);
-  EXPECT_EQ(text_of_file(path("file")), text);
-  EXPECT_GT(logged("read_buf"), 0);
-  EXPECT_GT(logged("write_buf"), 0);
-  EXPECT_EQ(logged("read"), 0);
-  EXPECT_EQ(logged("write"), 0);
+TEST_F(MirrorTest, CopiesThroughBuffersOfFilesAndOfMemory) {
+  const std::string text = pattern(300001);
+  for (const char* words : {"buffers", "buffers mixed"}) {
+    start(words);
+    write_file(path("file"), text);
+    EXPECT_EQ(text_of_file(root("file")), text) << words;
+    EXPECT_EQ(text_of_file(path("file")), text) << words;
+    EXPECT_GT(logged("read_buf"), 0);
+    EXPECT_GT(logged("write_buf"), 0);
+    EXPECT_EQ(logged("read") + logged("write"), 0);
+    finish();
+    forget_log();
+  }
 }
 
 TEST_F(MirrorTest, FreesTheBuffersThatTheProgramGives) {

@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.hpp"
 #include "capi2/c_program.hpp"
+#include "support/file_handle.hpp"
 
 namespace fuselage::test {
 namespace {
@@ -188,6 +189,25 @@ TEST_F(MirrorTest, ConvertsNames) {
   EXPECT_EQ(list(mountpoint()), (std::multiset<std::string>{"gr\xc3\xbc\xc3\x9f"}));
   struct stat status {};
   EXPECT_EQ(failure_of(::stat(path("\xe2\x82\xac").c_str(), &status)), EILSEQ);  // there is no such character below
+}
+
+TEST_F(MirrorTest, KeepsForgottenNodesWhenAsked) {
+  write_file(root("file"), "text");
+  for (const char* option : {"-oremember=0", "-oremember=3600", "-onoforget"}) {
+    start("", {option});
+    FileHandle handle(path("file"));
+    const auto found_again = [&] {
+      // A remount makes the kernel forget what is not in use.
+      EXPECT_EQ(::mount(nullptr, mountpoint().c_str(), nullptr, MS_REMOUNT | MS_NOSUID | MS_NODEV, nullptr), 0);
+      return handle.open(mountpoint()).get() >= 0;
+    };
+    if (option == std::string("-oremember=0")) {
+      EXPECT_TRUE(eventually([&] { return !found_again() && errno == ESTALE; }));
+    } else {
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE(found_again()) << option << ": " << std::strerror(errno);
+    }
+    finish();
+  }
 }
 
 class MistakesTest : public CProgramTest {

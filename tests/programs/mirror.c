@@ -230,9 +230,18 @@ static int m_write(const char* path, const char* buffer, size_t size, off_t offs
   wait_with(NULL, 1);
   return written;
 }
+/* To the file; with the word "mixed", by memory of ours. */
 static int m_write_buf(const char* path, struct fuse_bufvec* source, off_t offset, struct fuse_file_info* fi) {
   struct fuse_bufvec target = FUSE_BUFVEC_INIT(fuse_buf_size(source));
+  ssize_t size;
   note("write_buf %s fh=%lx", shown(path), handle(fi));
+  if (has("mixed")) {
+    target.buf[0].mem = malloc(target.buf[0].size);
+    size = fuse_buf_copy(&target, source, (enum fuse_buf_copy_flags)0);
+    if (size >= 0) size = result((int)pwrite(file_of(fi), target.buf[0].mem, (size_t)size, offset));
+    free(target.buf[0].mem);
+    return (int)size;
+  }
   target.buf[0].flags = (enum fuse_buf_flags)(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
   target.buf[0].fd = file_of(fi);
   target.buf[0].pos = offset;
