@@ -174,12 +174,42 @@ TEST_F(MirrorTest, SeeksInDirectories) {
 TEST_F(MirrorTest, ShowsASubdirectory) {
   std::filesystem::create_directories(root("sub/dir"));
   write_file(root("sub/dir/file"), "text");
-  ASSERT_EQ(::symlink("/sub/dir/file", root("sub/link").c_str()), 0);
-  start("", {"-omodules=subdir,subdir=/sub,rellinks"});
+  start("", {"-omodules=subdir,subdir=/sub"});
   EXPECT_EQ(text_of_file(path("dir/file")), "text");
   EXPECT_EQ(logged("open /sub/dir/file"), 1);
-  EXPECT_EQ(list(mountpoint()), (std::multiset<std::string>{"dir", "link"}));
-  EXPECT_EQ(std::filesystem::read_symlink(path("link")), "sub/dir/file");
+  EXPECT_EQ(list(mountpoint()), std::multiset<std::string>{"dir"});
+}
+
+TEST_F(MirrorTest, MakesLinksWithinASubdirectoryRelative) {
+  const struct {
+    const char* link;
+    const char* target;
+    const char* shown;
+  } rows[] = {
+      {"a", "/sub/dir/file", "dir/file"},
+      {"b", "/sub/", "."},
+      {"c", "/sub/dir", "dir"},
+      {"d", "dir/file", "dir/file"},
+      {"e", "/subordinate/x", "/subordinate/x"},
+      {"f", "/etc/x", "/etc/x"},
+      {"g", "/sub", "/sub"},
+      {"dir/a", "/sub/dir/file", "file"},
+      {"dir/b", "/sub/a", "../a"},
+      {"dir/c", "/sub/dir", "."},
+      {"dir/d", "//sub//a", "../a"},
+      {"dir/deep/a", "/sub/dir/file", "../file"},
+      {"dir/deep/b", "/sub/", "../../"},
+      {"dir/deep/c", "/sub/dir/deep/x/y", "x/y"},
+  };
+  std::filesystem::create_directories(root("sub/dir/deep"));
+  write_file(root("sub/dir/file"), "text");
+  for (const auto& row : rows) ASSERT_EQ(::symlink(row.target, (root("sub") / row.link).c_str()), 0);
+  start("", {"-omodules=subdir,subdir=/sub,rellinks"});
+  for (const auto& row : rows) EXPECT_EQ(std::filesystem::read_symlink(path(row.link)), row.shown) << row.link;
+  for (const char* link : {"a", "dir/a", "dir/b", "dir/deep/a"}) EXPECT_EQ(text_of_file(path(link)), "text") << link;
+  finish();
+  start("", {"-omodules=subdir,subdir=/sub"});
+  for (const auto& row : rows) EXPECT_EQ(std::filesystem::read_symlink(path(row.link)), row.target) << row.link;
 }
 
 TEST_F(MirrorTest, ConvertsNames) {

@@ -3,6 +3,7 @@
 #include <iconv.h>
 #include <langinfo.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <cstdlib>
@@ -205,6 +206,17 @@ fuse_fs* new_layer(Layer* layer) {
   return new_fs(&ops, sizeof ops, layer, 29);
 }
 
+// Takes away the components that two paths begin with alike.
+void skip_common(std::string_view& a, std::string_view& b) {
+  for (;;) {
+    for (std::string_view* path : {&a, &b}) path->remove_prefix(std::min(path->find_first_not_of('/'), path->size()));
+    const std::string_view first = a.substr(0, a.find('/'));
+    if (first.empty() || first != b.substr(0, b.find('/'))) return;
+    a.remove_prefix(first.size());
+    b.remove_prefix(first.size());
+  }
+}
+
 /// `subdir`: the mount shows a directory of the file system.
 class Subdir final : public Layer {
  public:
@@ -216,14 +228,17 @@ class Subdir final : public Layer {
     out += path[0] == '/' && (path[1] != '\0' || base_.empty()) ? path : "";
     return 0;
   }
+  // A link to somewhere below the directory leads there from where the link lies. Others are left as they are.
   int target_up(const char* path, const char* target, std::string& out) override {
     out = target;
     if (!relative_links_ || target[0] != '/') return 0;
-    // From the root that the link was written for to where the mount shows it: up to the base, then down.
-    std::string_view rest = std::string_view(path).substr(base_.size());
+    std::string_view from(path);
+    std::string_view to(target);
+    skip_common(from, to);
+    if (out.size() - to.size() <= base_.size() || from.empty()) return 0;
     std::string up;
-    for (rest = rest.substr(0, rest.rfind('/')); !rest.empty(); rest = rest.substr(0, rest.rfind('/'))) up += "../";
-    out = up + (target + 1);
+    for (const char letter : from) up += letter == '/' ? "../" : "";
+    out = up + std::string(to);
     if (out.empty()) out = ".";
     return 0;
   }
