@@ -24,7 +24,4 @@ int flock_operation(const Lock& lock, bool wait);
 
 fuse_file_info info_of(const OpenFile& file);
 
-/// For a program that knows positive and negative errnos, and zero: what its answer `result` of an operation means.
-inline Error error_of(int result) { return Error{result < 0 ? -result : EIO}; }
-
 }  // namespace fuselage::capi2

@@ -22,12 +22,17 @@ namespace {
 constexpr std::size_t longest_xattr = 65536;  // XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel
 constexpr std::size_t link_buffer = 4096;     // the longest target, and a NUL
 
-// What an operation's status says. A number that is positive is the mistake of an errno without its sign.
-Result<void> outcome(const char* operation, int result) {
-  if (result == 0) return {};
-  if (result < 0) return error_of(result);
+// What a result says that is no success. One that is positive is the mistake of an errno without its sign.
+Error failure(const char* operation, ssize_t result) {
+  constexpr ssize_t lowest = -511;  // the kernel takes no lower one
+  if (result < 0 && result >= lowest) return Error{static_cast<int>(-result)};
   complain("{} returned {}: neither 0 nor a negative errno", operation, result);
   return Error{ERANGE};
+}
+
+Result<void> outcome(const char* operation, int result) {
+  if (result == 0) return {};
+  return failure(operation, result);
 }
 
 // What the program gave for read_buf is the library's to free.
@@ -313,7 +318,7 @@ Reply<Data> HighLevel::read(const Context& context, Path path, const OpenFile& f
   } else {
     size = fuse_fs_read(fs_, or_null(path), reinterpret_cast<char*>(buffer.data()), buffer.size(), offset, &info);
   }
-  if (size < 0) return error_of(static_cast<int>(size));
+  if (size < 0) return failure("read", size);
   if (static_cast<std::size_t>(size) > buffer.size()) {
     complain("read gave {} bytes where {} were asked for", size, buffer.size());
     return Error{EIO};
@@ -330,7 +335,7 @@ Reply<std::size_t> HighLevel::write(const Context& context, Path path, const Ope
   fuse_bufvec source = FUSE_BUFVEC_INIT(bytes.size());
   source.buf[0].mem = const_cast<std::byte*>(bytes.data());
   const int size = fuse_fs_write_buf(fs_, or_null(path), &source, static_cast<off_t>(offset), &info);
-  if (size < 0) return error_of(size);
+  if (size < 0) return failure("write", size);
   return static_cast<std::size_t>(size);
 }
 
@@ -373,7 +378,7 @@ Reply<Data> HighLevel::getxattr(const Context& context, Path path, std::string_v
   const std::span<std::byte> buffer = context.reply_buffer(longest_xattr);
   const int size = fuse_fs_getxattr(fs_, path.c_str(), std::string(name).c_str(),
                                     reinterpret_cast<char*>(buffer.data()), buffer.size());
-  if (size < 0) return error_of(size);
+  if (size < 0) return failure("getxattr", size);
   if (static_cast<std::size_t>(size) > buffer.size()) return Error{ERANGE};
   return Data::borrow(Bytes(buffer.first(static_cast<std::size_t>(size))));
 }
@@ -383,7 +388,7 @@ Reply<std::vector<std::string>> HighLevel::listxattr(const Context& context, Pat
   const Asking asking(*this, context);
   std::vector<char> buffer(longest_xattr);
   const int size = fuse_fs_listxattr(fs_, path.c_str(), buffer.data(), buffer.size());
-  if (size < 0) return error_of(size);
+  if (size < 0) return failure("listxattr", size);
   if (static_cast<std::size_t>(size) > buffer.size()) return Error{ERANGE};
   std::vector<std::string> names;
   for (std::string_view rest(buffer.data(), static_cast<std::size_t>(size)); !rest.empty();) {
@@ -510,7 +515,7 @@ Reply<IoctlReply> HighLevel::ioctl(const Context& context, Path path, const Open
   const int result =
       fuse_fs_ioctl(fs_, or_null(path), static_cast<int>(call.command), reinterpret_cast<void*>(call.argument), &info,
                     flags, area.empty() ? nullptr : area.data());
-  if (result < 0) return error_of(result);
+  if (result < 0) return failure("ioctl", result);
   IoctlReply reply;
   reply.result = result;
   area.resize(call.output_size);
