@@ -14,6 +14,7 @@ endfunction()
 capi2_program(mirror mirror.c)
 capi2_program(low-level low_level.c)
 capi2_program(device device.c)
+capi2_program(unruly unruly.c)
 set(capi2_versions 21 22 25 26 27 28 29)
 foreach(version IN LISTS capi2_versions)
   capi2_program(tiny-${version} tiny.c FUSE_USE_VERSION=${version})
@@ -25,7 +26,7 @@ target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuse
 target_compile_definitions(
   capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}" FUSELAGE_TOOL="$<TARGET_FILE:fuselage>"
                      LIBRARY="$<TARGET_FILE:fuselage-fuse2>")
-add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device)
+add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device capi2-unruly)
 foreach(version IN LISTS capi2_versions)
   add_dependencies(capi2_test capi2-tiny-${version})
 endforeach()
