@@ -37,7 +37,8 @@ endif()
 
 add_test(NAME capi2.exports
          COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/exports.py
-                 ${PROJECT_SOURCE_DIR}/src/capi/v2/exports.txt $<TARGET_FILE:fuselage-fuse2>)
+                 ${CMAKE_CURRENT_LIST_DIR}/exports.golden ${CMAKE_CURRENT_LIST_DIR}/imports.txt
+                 $<TARGET_FILE:fuselage-fuse2>)
 add_test(NAME capi2.headers
          COMMAND ${CMAKE_CURRENT_LIST_DIR}/headers.sh ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER}
                  ${PROJECT_SOURCE_DIR})
