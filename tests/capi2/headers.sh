@@ -23,9 +23,17 @@ for header in fuse_lowlevel.h cuse_lowlevel.h; do
     echo "#include <$header>" | "$cxx" -x c++ -std=c++98 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -
   done
 done
-for version in 21 22 25 29; do
+for version in 21 22 24 25 29; do
   "$cc" -std=gnu11 "${flags[@]}" -DFUSE_USE_VERSION=$version "$source/tests/capi2/layouts.c"
 done
+if [ "$(uname -m)" = x86_64 ]; then
+  bits=$(mktemp)
+  trap 'rm -f "$bits"' EXIT
+  for version in 22 25 29; do
+    "$cc" -std=gnu11 "${flags[@]/-fsyntax-only/-O}" -DFUSE_USE_VERSION=$version "$source/tests/capi2/bits.c" -o "$bits"
+    "$bits" || { echo "bits.c, line $?, with FUSE_USE_VERSION=$version"; exit 1; }
+  done
+fi
 
 # What cannot work says so.
 refused() {
@@ -36,5 +44,6 @@ refused() {
 }
 refused fuse.h -DFUSE_USE_VERSION=29                               # no 64-bit offsets
 refused fuse.h -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=24        # the low level's only
+refused fuse.h -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=23        # there are no programs of it
 refused fuse_lowlevel.h -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=22
 refused fuse_common.h -D_FILE_OFFSET_BITS=64

@@ -2,12 +2,17 @@
  * FUSE_USE_VERSION. */
 #include <stddef.h>
 
+#if FUSE_USE_VERSION == 24
+#include <fuse_lowlevel.h>
+#else
 #if FUSE_USE_VERSION == 25 || FUSE_USE_VERSION == 29
 #include <cuse_lowlevel.h>
 #include <fuse_lowlevel.h>
 #endif
 #include <fuse.h>
+#endif
 
+#define IS(constant, value) _Static_assert((constant) == (value), #constant)
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 #define AT(type, member, offset) _Static_assert(offsetof(type, member) == (offset), #type "." #member)
 
@@ -190,6 +195,59 @@ SIZE(struct fuse_chan_ops, 24);
 AT(struct fuse_chan_ops, receive, 0);
 AT(struct fuse_chan_ops, send, 8);
 AT(struct fuse_chan_ops, destroy, 16);
+SIZE(enum fuse_buf_flags, 4);
+IS(FUSE_BUF_IS_FD, 2);
+IS(FUSE_BUF_FD_SEEK, 4);
+IS(FUSE_BUF_FD_RETRY, 8);
+SIZE(enum fuse_buf_copy_flags, 4);
+IS(FUSE_BUF_NO_SPLICE, 2);
+IS(FUSE_BUF_FORCE_SPLICE, 4);
+IS(FUSE_BUF_SPLICE_MOVE, 8);
+IS(FUSE_BUF_SPLICE_NONBLOCK, 16);
+IS(FUSE_CAP_ASYNC_READ, 0x1);
+IS(FUSE_CAP_POSIX_LOCKS, 0x2);
+IS(FUSE_CAP_ATOMIC_O_TRUNC, 0x8);
+IS(FUSE_CAP_EXPORT_SUPPORT, 0x10);
+IS(FUSE_CAP_BIG_WRITES, 0x20);
+IS(FUSE_CAP_DONT_MASK, 0x40);
+IS(FUSE_CAP_SPLICE_WRITE, 0x80);
+IS(FUSE_CAP_SPLICE_MOVE, 0x100);
+IS(FUSE_CAP_SPLICE_READ, 0x200);
+IS(FUSE_CAP_FLOCK_LOCKS, 0x400);
+IS(FUSE_CAP_IOCTL_DIR, 0x800);
+IS(FUSE_IOCTL_COMPAT, 1);
+IS(FUSE_IOCTL_UNRESTRICTED, 2);
+IS(FUSE_IOCTL_RETRY, 4);
+IS(FUSE_IOCTL_DIR, 16);
+IS(FUSE_IOCTL_MAX_IOV, 256);
+IS(CUSE_UNRESTRICTED_IOCTL, 1);
+IS(FUSE_OPT_KEY_OPT, -1);
+IS(FUSE_OPT_KEY_NONOPT, -2);
+IS(FUSE_OPT_KEY_KEEP, -3);
+IS(FUSE_OPT_KEY_DISCARD, -4);
+IS(FUSE_ROOT_ID, 1);
+SIZE(fuse_ino_t, 8);
+IS(FUSE_SET_ATTR_MODE, 0x1);
+IS(FUSE_SET_ATTR_UID, 0x2);
+IS(FUSE_SET_ATTR_GID, 0x4);
+IS(FUSE_SET_ATTR_SIZE, 0x8);
+IS(FUSE_SET_ATTR_ATIME, 0x10);
+IS(FUSE_SET_ATTR_MTIME, 0x20);
+IS(FUSE_SET_ATTR_ATIME_NOW, 0x80);
+IS(FUSE_SET_ATTR_MTIME_NOW, 0x100);
+IS(FUSE_VERSION, 29);
+#endif
+#if FUSE_USE_VERSION == 24
+SIZE(struct fuse_lowlevel_ops_compat, 248);
+AT(struct fuse_lowlevel_ops_compat, init, 0);
+AT(struct fuse_lowlevel_ops_compat, open, 112);
+AT(struct fuse_lowlevel_ops_compat, readdir, 168);
+AT(struct fuse_lowlevel_ops_compat, statfs, 192);
+AT(struct fuse_lowlevel_ops_compat, create, 240);
+SIZE(struct fuse_chan_ops_compat24, 24);
+AT(struct fuse_chan_ops_compat24, receive, 0);
+AT(struct fuse_chan_ops_compat24, send, 8);
+AT(struct fuse_chan_ops_compat24, destroy, 16);
 #endif
 #if FUSE_USE_VERSION == 25
 SIZE(struct fuse_operations_compat25, 280);
