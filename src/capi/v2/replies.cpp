@@ -170,12 +170,8 @@ int fuse_req_getgroups(fuse_req_t req, int size, gid_t list[]) {
       -ENOMEM);
 }
 
-void fuse_req_interrupt_func(fuse_req_t req, fuse_interrupt_func_t func, void* data) {
-  req->interrupt.reset();
-  if (func == nullptr) return;
-  req->interrupt.emplace(req->context->stop_token(), [req, func, data] { func(req, data); });
-}
+void fuse_req_interrupt_func(fuse_req_t req, fuse_interrupt_func_t func, void* data) { req->on_interrupt(func, data); }
 
-int fuse_req_interrupted(fuse_req_t req) { return req->context->interrupted() ? 1 : 0; }
+int fuse_req_interrupted(fuse_req_t req) { return req->interrupt.happened() || req->context->interrupted() ? 1 : 0; }
 
 }  // extern "C"

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "capi/v2/api.hpp"
+#include "capi/v2/interrupt.hpp"
 
 namespace fuselage::capi2 {
 
@@ -40,12 +41,35 @@ struct fuse_req {
 
   /// From any thread, once; the request may be gone afterwards.
   void reply(fuselage::capi2::Answer given) {
-    interrupt.reset();
+    interrupt.drop();
     answer = std::move(given);
     if (state.exchange(State::answered, std::memory_order_acq_rel) == State::waiting) {
       answer_late();
-      delete this;
+      let_go();
     }
+  }
+
+  void on_interrupt(fuse_interrupt_func_t function, void* data) {
+    if (!hold()) return;
+    interrupt.set(this, function, data, [this] {
+      watch.emplace(context->stop_token(), [this] {
+        if (!hold()) return;
+        interrupt.happen(this);
+        let_go();
+      });
+    });
+    let_go();
+  }
+
+  /// Whoever holds it can use it, though another thread may answer it meanwhile. False: too late.
+  bool hold() noexcept {
+    int count = holders.load(std::memory_order_relaxed);
+    while (count != 0 && !holders.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel)) {
+    }
+    return count != 0;
+  }
+  void let_go() noexcept {
+    if (holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
   enum class State { in_handler, answered, waiting };
@@ -56,7 +80,9 @@ struct fuse_req {
   fuse_ctx ctx;
   std::atomic<State> state{State::in_handler};
   fuselage::capi2::Answer answer{fuselage::capi2::Done{}};
-  std::optional<std::stop_callback<std::function<void()>>> interrupt;
+  std::atomic<int> holders{1};  ///< The first is who will have the answer.
+  fuselage::capi2::Interrupt interrupt;
+  std::optional<std::stop_callback<std::function<void()>>> watch;
 
  private:
   virtual void answer_late() = 0;
@@ -106,8 +132,9 @@ Reply<T> ask(fuse_session* session, fuse_chan* channel, const Context& context, 
       return reply;
     }
   }
-  const std::unique_ptr<fuse_req> owner(request);
-  return as<T>(request->answer);
+  Result<T> result = as<T>(request->answer);
+  request->let_go();
+  return result;
 }
 
 }  // namespace fuselage::capi2
