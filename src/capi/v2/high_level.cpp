@@ -146,8 +146,8 @@ OperationSet HighLevel::implemented() const {
 
 FileSystemRef HighLevel::file_system() {
   PathOptions options = options_.path;
-  // Operations by path must not be asked in the place of those that can do without.
-  const bool can_do_without = fs_->ops.fgetattr != nullptr && fs_->ops.ftruncate != nullptr;
+  // Whatever the options say, a program gets paths unless it can take none, and has what is asked without one.
+  const bool can_do_without = nullpath_ok_ && fs_->ops.fgetattr != nullptr && fs_->ops.ftruncate != nullptr;
   options.omit_paths = (options.omit_paths || fs_->ops.flag_nopath != 0) && can_do_without;
   return by_path(PathFileSystemRef(*this, implemented()), options);
 }
