@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "capi2/arguments.hpp"
+
+namespace fuselage::test {
 namespace {
 
 struct Data {
@@ -37,23 +40,6 @@ const fuse_opt rows[] = {
     FUSE_OPT_KEY("drop", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("keep", FUSE_OPT_KEY_KEEP),
     FUSE_OPT_END,
-};
-
-class Arguments {
- public:
-  explicit Arguments(std::vector<std::string> words) : words_(std::move(words)) {
-    for (std::string& word : words_) pointers_.push_back(word.data());
-    pointers_.push_back(nullptr);
-    args = FUSE_ARGS_INIT(static_cast<int>(words_.size()), pointers_.data());
-  }
-  ~Arguments() { fuse_opt_free_args(&args); }
-  std::vector<std::string> rest() const { return {args.argv, args.argv + args.argc}; }
-
-  fuse_args args{};
-
- private:
-  std::vector<std::string> words_;
-  std::vector<char*> pointers_;
 };
 
 using Words = std::vector<std::string>;
@@ -201,3 +187,4 @@ TEST(CustomSessionTest, CarriesMessages) {
 }
 
 }  // namespace
+}  // namespace fuselage::test
