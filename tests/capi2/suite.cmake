@@ -21,12 +21,24 @@ foreach(version IN LISTS capi2_versions)
   set_target_properties(capi2-tiny-${version} PROPERTIES C_STANDARD 90 C_EXTENSIONS OFF)
 endforeach()
 
+# Programs linked long ago: one asks for versions by name, the other was linked with a library that had none.
+add_library(capi2-before-versions SHARED ${CMAKE_CURRENT_LIST_DIR}/../programs/before_versions.c)
+set_target_properties(capi2-before-versions PROPERTIES NO_SONAME ON)
+target_link_options(capi2-before-versions PRIVATE -Wl,-soname,libfuse.so.2)
+foreach(name old older)
+  add_executable(capi2-${name} ${CMAKE_CURRENT_LIST_DIR}/../programs/old.c)
+  target_link_libraries(capi2-${name} PRIVATE ${CMAKE_DL_LIBS})
+  set_target_properties(capi2-${name} PROPERTIES BUILD_RPATH $<TARGET_FILE_DIR:fuselage-fuse2>)
+endforeach()
+target_compile_definitions(capi2-older PRIVATE BEFORE_VERSIONS)
+target_link_libraries(capi2-older PRIVATE capi2-before-versions)
+
 fuselage_test(capi2 LABELS mount LIBRARIES fuselage-fuse2 TIMEOUT 300)
 target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
 target_compile_definitions(
   capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}" FUSELAGE_TOOL="$<TARGET_FILE:fuselage>"
                      LIBRARY="$<TARGET_FILE:fuselage-fuse2>")
-add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device capi2-unruly)
+add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device capi2-unruly capi2-old capi2-older)
 foreach(version IN LISTS capi2_versions)
   add_dependencies(capi2_test capi2-tiny-${version})
 endforeach()
