@@ -183,6 +183,10 @@ int fuse_fs_read_buf(fuse_fs* fs, const char* path, fuse_bufvec** bufp, size_t s
   vector->buf[0].mem = memory;
   *bufp = vector;
   const int result = fuse_fs_read(fs, path, static_cast<char*>(memory), size, off, fi);
+  if (result >= 0 && static_cast<size_t>(result) > size) {
+    complain("read gave {} bytes where {} were asked for", result, size);
+    return -EIO;
+  }
   if (result >= 0) vector->buf[0].size = static_cast<size_t>(result);
   return result;
 }
