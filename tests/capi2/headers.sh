@@ -17,6 +17,10 @@ for version in 21 22 25 26 27 28 29; do
       "$source/tests/programs/tiny.c"
   done
 done
+for version in 24 25 26 29; do
+  "$cc" -std=c90 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version "$source/tests/programs/tiny_low.c"
+  "$cxx" -x c++ -std=c++98 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version "$source/tests/programs/tiny_low.c"
+done
 for header in fuse_lowlevel.h cuse_lowlevel.h; do
   for version in 24 25 26 29; do
     echo "#include <$header>" | "$cc" -x c -std=c90 -Wno-long-long "${flags[@]}" -DFUSE_USE_VERSION=$version -

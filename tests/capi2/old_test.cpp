@@ -1,4 +1,4 @@
-// Programs that were linked with libraries of long ago.
+// Programs that were linked with libraries of long ago, or written for their interfaces.
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -16,16 +16,8 @@ struct Way {
   const char* way;
 };
 
-class OldTest : public CProgramTest, public ::testing::WithParamInterface<Way> {};
-
-TEST_P(OldTest, ServesAProgramThatWasLinkedThatWay) {
-  const auto mnt = make_directory();
-  Program old(command(GetParam().program, {GetParam().way, mnt, "-o", "noexec,fsname=old"}));
-  ASSERT_TRUE(mounted(mnt, old));
-  if (std::string_view(GetParam().way) != "fuse_new_compat1") {  // which took no options
-    EXPECT_EQ(below().front().source, "old");
-    EXPECT_NE(below().front().options.find("noexec"), std::string::npos);
-  }
+// One file, which may not be written.
+void expect_hello(const std::filesystem::path& mnt) {
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(mnt)) names.insert(entry.path().filename());
   EXPECT_EQ(names, std::set<std::string>{"hello"});
@@ -36,6 +28,19 @@ TEST_P(OldTest, ServesAProgramThatWasLinkedThatWay) {
   struct statvfs space {};
   EXPECT_EQ(::statvfs(mnt.c_str(), &space), 0);
   EXPECT_EQ(space.f_blocks, 77u);
+}
+
+class OldTest : public CProgramTest, public ::testing::WithParamInterface<Way> {};
+
+TEST_P(OldTest, ServesAProgramThatWasLinkedThatWay) {
+  const auto mnt = make_directory();
+  Program old(command(GetParam().program, {GetParam().way, mnt, "-o", "noexec,fsname=old"}));
+  ASSERT_TRUE(mounted(mnt, old));
+  if (std::string_view(GetParam().way) != "fuse_new_compat1") {  // which took no options
+    EXPECT_EQ(below().front().source, "old");
+    EXPECT_NE(below().front().options.find("noexec"), std::string::npos);
+  }
+  expect_hello(mnt);
   EXPECT_EQ(unmount(mnt, old), 0) << old.output();
 }
 
@@ -58,6 +63,18 @@ INSTANTIATE_TEST_SUITE_P(
       }
       return name;
     });
+
+class TinyLowTest : public CProgramTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(TinyLowTest, ServesAProgramOfThisInterface) {
+  const auto mnt = make_directory();
+  Program tiny(command(fmt::format("tiny-low-{}", GetParam()), {mnt}));
+  ASSERT_TRUE(mounted(mnt, tiny));
+  expect_hello(mnt);
+  EXPECT_EQ(unmount(mnt, tiny), 0) << tiny.output();
+}
+
+INSTANTIATE_TEST_SUITE_P(Interface, TinyLowTest, ::testing::Values(24, 25, 26, 29));
 
 }  // namespace
 }  // namespace fuselage::test

@@ -21,6 +21,19 @@ foreach(version IN LISTS capi2_versions)
   set_target_properties(capi2-tiny-${version} PROPERTIES C_STANDARD 90 C_EXTENSIONS OFF)
 endforeach()
 
+set(capi2_low_versions 24 25 26 29)
+foreach(version IN LISTS capi2_low_versions)
+  capi2_program(tiny-low-${version} tiny_low.c FUSE_USE_VERSION=${version})
+  set_target_properties(capi2-tiny-low-${version} PROPERTIES C_STANDARD 90 C_EXTENSIONS OFF)
+endforeach()
+
+# A layer for -o modules=.
+add_library(capi2-shout MODULE ${CMAKE_CURRENT_LIST_DIR}/../programs/shout.c)
+set_target_properties(capi2-shout PROPERTIES PREFIX "" OUTPUT_NAME libfusemod_shout C_VISIBILITY_PRESET default)
+target_include_directories(capi2-shout PRIVATE ${PROJECT_SOURCE_DIR}/include/fuselage/fuse2)
+target_compile_definitions(capi2-shout PRIVATE _FILE_OFFSET_BITS=64 _GNU_SOURCE)
+target_link_libraries(capi2-shout PRIVATE fuselage-fuse2)
+
 # Programs linked long ago: one asks for versions by name, the other was linked with a library that had none.
 add_library(capi2-before-versions SHARED ${CMAKE_CURRENT_LIST_DIR}/../programs/before_versions.c)
 set_target_properties(capi2-before-versions PROPERTIES NO_SONAME ON)
@@ -38,9 +51,12 @@ target_include_directories(capi2_test PRIVATE ${PROJECT_SOURCE_DIR}/include/fuse
 target_compile_definitions(
   capi2_test PRIVATE PROGRAMS="${CMAKE_CURRENT_BINARY_DIR}" FUSELAGE_TOOL="$<TARGET_FILE:fuselage>"
                      LIBRARY="$<TARGET_FILE:fuselage-fuse2>")
-add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device capi2-unruly capi2-old capi2-older)
+add_dependencies(capi2_test fuselage capi2-mirror capi2-low-level capi2-device capi2-unruly capi2-old capi2-older capi2-shout)
 foreach(version IN LISTS capi2_versions)
   add_dependencies(capi2_test capi2-tiny-${version})
+endforeach()
+foreach(version IN LISTS capi2_low_versions)
+  add_dependencies(capi2_test capi2-tiny-low-${version})
 endforeach()
 
 if(FUSELAGE_SANITIZE)  # whose runtime what follows does not bring along
