@@ -1,6 +1,7 @@
 // fuse_opt_*, fuse_buf_* and what of the command line needs no mount, called as a C program calls them.
 #define FUSE_USE_VERSION 29
 #define _FILE_OFFSET_BITS 64
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "capi2/arguments.hpp"
@@ -104,6 +106,79 @@ TEST(FuseOptTest, BuildsListsAndStrings) {
   EXPECT_EQ(fuse_opt_match(rows, "m=1"), 0);
 }
 
+TEST(FuseOptTest, UnderstandsEveryFormOfAnOption) {
+  const fuse_opt forms[] = {
+      {"-f", offsetof(Data, flag), 1},
+      {"--flag", offsetof(Data, flag), 2},
+      {"--number=%u", offsetof(Data, number), 0},
+      {"--hex=%x", offsetof(Data, number), 0},
+      {"-n %u", offsetof(Data, number), 0},
+      {"-t %s", offsetof(Data, text), 0},
+      {"text=%s", offsetof(Data, text), 0},
+      {"set=", offsetof(Data, flag), 3},
+      {"set=%u", offsetof(Data, number), 0},
+      FUSE_OPT_END,
+  };
+  struct Case {
+    Words words;
+    int flag;
+    unsigned number;
+    const char* text;
+    Words rest;
+  };
+  const Case cases[] = {
+      {{"-f"}, 1, 0, nullptr, {}},
+      {{"--flag"}, 2, 0, nullptr, {}},
+      {{"-f", "--flag"}, 2, 0, nullptr, {}},  // the last one counts
+      {{"--number=7"}, 0, 7, nullptr, {}},
+      {{"--hex=1f"}, 0, 31, nullptr, {}},
+      {{"-n", "7"}, 0, 7, nullptr, {}},
+      {{"-n7"}, 0, 7, nullptr, {}},
+      {{"-t", "-f"}, 0, 0, "-f", {}},
+      {{"-t", ""}, 0, 0, "", {}},
+      {{"-otext="}, 0, 0, "", {}},
+      {{"-o", "text=a=b"}, 0, 0, "a=b", {}},
+      {{"-otext=a\\054b\\\\c"}, 0, 0, "a,b\\c", {}},
+      {{"-oset=5"}, 3, 5, nullptr, {}},  // every row that matches
+      {{"-otext"}, 0, 0, nullptr, {"-o", "text"}},
+      {{"-of"}, 0, 0, nullptr, {"-o", "f"}},
+      {{"text=x"}, 0, 0, nullptr, {"text=x"}},
+      {{"-ff", "--number", "-"}, 0, 0, nullptr, {"-ff", "--number", "-"}},
+      {{"-oa,,b"}, 0, 0, nullptr, {"-o", "a,,b"}},
+      {{"a", "-ob", "-oc", "d"}, 0, 0, nullptr, {"-o", "b,c", "a", "d"}},
+      {{"--", "-f"}, 0, 0, nullptr, {"--", "-f"}},
+  };
+  for (const Case& wanted : cases) {
+    Words words{"prog"};
+    words.insert(words.end(), wanted.words.begin(), wanted.words.end());
+    Words rest{"prog"};
+    rest.insert(rest.end(), wanted.rest.begin(), wanted.rest.end());
+    Data data;
+    Arguments line(words);
+    ASSERT_EQ(fuse_opt_parse(&line.args, &data, forms, nullptr), 0) << words.back();
+    EXPECT_EQ(data.flag, wanted.flag) << words.back();
+    EXPECT_EQ(data.number, wanted.number) << words.back();
+    EXPECT_STREQ(data.text, wanted.text) << words.back();
+    EXPECT_EQ(line.rest(), rest) << words.back();
+  }
+}
+
+TEST(FuseOptTest, LetsTheFunctionAddArguments) {
+  Arguments line({"prog", "one", "two"});
+  const auto add = [](void*, const char* arg, int, fuse_args* out) {
+    if (std::string(arg) == "one") return fuse_opt_add_arg(out, "-oadded");
+    return 1;
+  };
+  ASSERT_EQ(fuse_opt_parse(&line.args, nullptr, nullptr, add), 0);
+  EXPECT_EQ(line.rest(), (Words{"prog", "-oadded", "two"}));
+  ASSERT_EQ(fuse_opt_parse(&line.args, nullptr, nullptr, add), 0);  // once more, on a list of its own making
+  EXPECT_EQ(line.rest(), (Words{"prog", "-o", "added", "two"}));
+  fuse_args nothing = FUSE_ARGS_INIT(0, nullptr);
+  EXPECT_EQ(fuse_opt_parse(&nothing, nullptr, rows, nullptr), 0);
+  EXPECT_EQ(fuse_opt_parse(nullptr, nullptr, rows, nullptr), 0);
+  fuse_opt_free_args(nullptr);
+}
+
 TEST(FuseBufTest, CopiesBetweenMemoryAndFiles) {
   const int file = ::memfd_create("file", MFD_CLOEXEC);
   char text[] = "0123456789";
@@ -140,6 +215,100 @@ TEST(FuseBufTest, CopiesBetweenMemoryAndFiles) {
   ::close(other);
 }
 
+// Two ends of a pipe.
+struct Pipe {
+  Pipe() { EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0); }
+  ~Pipe() { ::close(ends[0]), ::close(ends[1]); }
+  int ends[2];
+};
+
+fuse_bufvec file_of(int fd, std::size_t size, int flags = 0) {
+  fuse_bufvec vector = FUSE_BUFVEC_INIT(size);
+  vector.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | flags);
+  vector.buf[0].fd = fd;
+  return vector;
+}
+
+TEST(FuseBufTest, CopiesThroughPipes) {
+  const int file = ::memfd_create("file", MFD_CLOEXEC);
+  for (const int how : {0, static_cast<int>(FUSE_BUF_NO_SPLICE), static_cast<int>(FUSE_BUF_FORCE_SPLICE),
+                        FUSE_BUF_SPLICE_MOVE | FUSE_BUF_SPLICE_NONBLOCK}) {
+    const auto flags = static_cast<fuse_buf_copy_flags>(how);
+    Pipe pipe;
+    char text[] = "0123456789";
+    fuse_bufvec memory = FUSE_BUFVEC_INIT(10);
+    memory.buf[0].mem = text;
+    fuse_bufvec in = file_of(pipe.ends[1], 10);
+    EXPECT_EQ(fuse_buf_copy(&in, &memory, flags), 10);
+    fuse_bufvec out = file_of(pipe.ends[0], 6);
+    fuse_bufvec target = file_of(file, 100, FUSE_BUF_FD_SEEK);
+    EXPECT_EQ(fuse_buf_copy(&target, &out, flags), 6) << how;
+    EXPECT_EQ(target.off, 6u);
+    char back[7] = {};
+    EXPECT_EQ(::pread(file, back, 6, 0), 6);
+    EXPECT_STREQ(back, "012345");
+    fuse_bufvec rest = file_of(pipe.ends[0], 4);
+    fuse_bufvec end = FUSE_BUFVEC_INIT(4);
+    end.buf[0].mem = back;
+    EXPECT_EQ(fuse_buf_copy(&end, &rest, flags), 4);
+    EXPECT_EQ(std::string(back, 4), "6789");
+  }
+  const int other = ::memfd_create("other", MFD_CLOEXEC);
+  fuse_bufvec from = file_of(file, 6, FUSE_BUF_FD_SEEK);
+  fuse_bufvec to = file_of(other, 6, FUSE_BUF_FD_SEEK);
+  EXPECT_EQ(fuse_buf_copy(&to, &from, FUSE_BUF_FORCE_SPLICE), -EINVAL);  // there is no pipe
+  ::close(file);
+  ::close(other);
+}
+
+TEST(FuseBufTest, GoesOnAfterAShortTransferWhenTold) {
+  for (const bool retries : {false, true}) {
+    Pipe pipe;
+    std::thread writer([&pipe] {
+      EXPECT_EQ(::write(pipe.ends[1], "first", 5), 5);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_EQ(::write(pipe.ends[1], "second", 6), 6);
+    });
+    char text[12] = {};
+    fuse_bufvec memory = FUSE_BUFVEC_INIT(11);
+    memory.buf[0].mem = text;
+    fuse_bufvec source = file_of(pipe.ends[0], 11, retries ? FUSE_BUF_FD_RETRY : 0);
+    const ssize_t copied = fuse_buf_copy(&memory, &source, static_cast<fuse_buf_copy_flags>(0));
+    EXPECT_GE(copied, 5);
+    if (retries) {
+      EXPECT_STREQ(text, "firstsecond");
+    }
+    writer.join();
+  }
+}
+
+TEST(FuseBufTest, CopiesAcrossTheEdgesOfBuffers) {
+  struct Parts {
+    fuse_bufvec vector;
+    fuse_buf more[3];
+  };
+  const auto parts = [](char* memory, std::initializer_list<std::size_t> sizes) {
+    Parts out{};
+    out.vector.count = sizes.size();
+    fuse_buf* buffer = out.vector.buf;
+    for (const std::size_t size : sizes) {
+      buffer->size = size;
+      buffer->mem = memory;
+      memory += size;
+      ++buffer;
+    }
+    return out;
+  };
+  char text[] = "abcdefghij";
+  char back[11] = {};
+  Parts from = parts(text, {3, 0, 5, 2});
+  Parts to = parts(back, {1, 6, 0, 3});
+  EXPECT_EQ(fuse_buf_size(&from.vector), 10u);
+  EXPECT_EQ(fuse_buf_copy(&to.vector, &from.vector, static_cast<fuse_buf_copy_flags>(0)), 10);
+  EXPECT_STREQ(back, text);
+  EXPECT_EQ(fuse_buf_copy(&to.vector, &from.vector, static_cast<fuse_buf_copy_flags>(0)), 0);  // both are at their end
+}
+
 TEST(FuseBufTest, TellsSizesThatNoBufferHas) {
   fuse_bufvec vector = FUSE_BUFVEC_INIT(SIZE_MAX);
   EXPECT_EQ(fuse_buf_size(&vector), SIZE_MAX);
@@ -157,6 +326,25 @@ TEST(LowLevelNewTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(fuse_lowlevel_is_lib_option("max_write=1"), 1);
   EXPECT_EQ(fuse_lowlevel_is_lib_option("bogus"), 0);
   EXPECT_EQ(fuse_version(), 29);
+}
+
+TEST(LowLevelNewTest, TakesTablesOfAnySize) {
+  struct {
+    fuse_lowlevel_ops known;
+    void (*newer[8])();
+  } larger{};
+  for (const auto& [table, size] : {std::pair<const fuse_lowlevel_ops*, std::size_t>{nullptr, sizeof larger.known},
+                                    {nullptr, 0},
+                                    {&larger.known, 0},
+                                    {&larger.known, 16},
+                                    {&larger.known, sizeof larger}}) {
+    ::testing::internal::CaptureStderr();
+    fuse_session* const session = fuse_lowlevel_new(nullptr, table, size, nullptr);
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    ASSERT_NE(session, nullptr);
+    EXPECT_EQ(said.find("knows more operations than this library") != said.npos, size > sizeof larger.known);
+    fuse_session_destroy(session);
+  }
 }
 
 // A session of functions of the program.
@@ -183,6 +371,11 @@ TEST(CustomSessionTest, CarriesMessages) {
   EXPECT_EQ(fuse_session_next_chan(session, channel), nullptr);
   EXPECT_EQ(fuse_session_loop(session), 0);
   EXPECT_EQ(seen, std::vector<std::string>{"x"});
+  Pipe pipe;
+  ASSERT_EQ(::write(pipe.ends[1], "message", 7), 7);
+  const fuse_bufvec message = file_of(pipe.ends[0], 7);
+  fuse_session_process_buf(session, &message.buf[0], channel);
+  EXPECT_EQ(seen, (std::vector<std::string>{"x", "message"}));
   fuse_session_destroy(session);
 }
 
