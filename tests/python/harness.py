@@ -7,6 +7,7 @@ import faulthandler
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def unmount(path):
 def mounts():
     with open("/proc/self/mountinfo") as table:
         return {line.split()[4]: line for line in table if " - fuse" in line}
+
+
+def dispositions(process="self"):
+    """Which of the signals that `main` may handle a process catches, and which it ignores.
+
+    The kernel's word: Python knows only what itself has set.
+    """
+    numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE}
+    with open(f"/proc/{process}/status") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return tuple({each for each in numbers if int(lines[mask], 16) >> each - 1 & 1} for mask in ("SigCgt", "SigIgn"))
 
 
 def eventually(condition, limit=60):

@@ -14,6 +14,8 @@ class Notes(llfuse.Operations):
     def __init__(self, text=b"first text", timeout=300):
         self.text = text
         self.timeout = timeout
+        self.mtime = 0
+        self.absent = False
         self.count = collections.Counter()
         self.threads = set()
         self.in_getattr = self.in_read = lambda: None
@@ -27,6 +29,7 @@ class Notes(llfuse.Operations):
         attr.st_ino = inode
         attr.st_mode = stat.S_IFREG | 0o644 if inode == NOTE else stat.S_IFDIR | 0o755
         attr.st_size = len(self.text) if inode == NOTE else 0
+        attr.st_mtime_ns = self.mtime
         attr.entry_timeout = attr.attr_timeout = self.timeout
         return attr
 
@@ -38,7 +41,7 @@ class Notes(llfuse.Operations):
 
     def lookup(self, parent_inode, name, ctx):
         self.seen("lookup")
-        if parent_inode != llfuse.ROOT_INODE or name != b"note":
+        if parent_inode != llfuse.ROOT_INODE or name != b"note" or self.absent:
             raise llfuse.FUSEError(errno.ENOENT)
         return self.attributes(NOTE)
 

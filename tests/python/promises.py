@@ -12,7 +12,7 @@ import unittest
 
 import llfuse
 
-from harness import MountCase, Thread, error_of, eventually, main, mounts, run_script, unmount
+from harness import MountCase, Thread, dispositions, error_of, eventually, main, mounts, unmount
 from notes import NOTE, Notes
 
 # A program that mounts Notes, says so, serves, and says how it ended.
@@ -20,7 +20,7 @@ SERVER = """
 import sys, os, threading, signal, time
 sys.path.insert(0, sys.argv[2])
 import llfuse
-from harness import eventually
+from harness import dispositions, eventually
 from notes import Notes
 ops = Notes(timeout=0)
 # Without those of io_uring, which rest until the end: the kernel takes back what an ending thread has submitted.
@@ -32,13 +32,20 @@ def threads(but=('fuse-ring', 'fuse-caretaker')):
         except OSError:
             pass  # just ended
     return count
-before = [signal.getsignal(n) for n in (15, 2, 1, 10, 13)]
+called = []
+signal.signal(signal.SIGUSR1, lambda number, frame: called.append(number))
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+before = dispositions()
 llfuse.init(ops, sys.argv[1], {'fsname=test'})
 tasks = threads()
 print('mounted', flush=True)
 result = llfuse.main(**eval(sys.argv[3]))
 print('returned', result, flush=True)
-assert before == [signal.getsignal(n) for n in (15, 2, 1, 10, 13)]
+assert dispositions() == before
+assert called == []  # that was main's business
+os.kill(os.getpid(), signal.SIGUSR1)
+assert called == [signal.SIGUSR1]
 assert eventually(lambda: threads() == tasks)  # one that was waited for may still be seen for a moment
 if len(sys.argv) > 4: exec(sys.argv[4])
 llfuse.close()
@@ -197,6 +204,8 @@ class Promises(MountCase):
                 with self.subTest(number=number, workers=workers):
                     server = Server(self, f"dict(workers={workers})")
                     os.stat(self.mountpoint)
+                    during = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}, {signal.SIGPIPE}
+                    self.assertEqual(dispositions(server.process.pid), during)
                     server.process.send_signal(number)
                     server.expect(f"returned {int(number)}")
                     server.end()
@@ -234,16 +243,35 @@ class Promises(MountCase):
         self.assertFalse(self.is_mounted())
         self.assertEqual(self.ops.count["destroy"], 1)
 
-    def test_L18_after_a_signal_an_access_waits_until_close(self):
+    def waits_until_close(self):
+        client = subprocess.Popen(["stat", self.note], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        waiting = pathlib.Path(f"/proc/{client.pid}/wchan")
+        self.assertTrue(eventually(lambda: "request_wait" in waiting.read_text() or client.poll() is not None))
+        self.assertIsNone(client.poll())
+        self.assertTrue(self.is_mounted())
+        time.sleep(0.2)
+        self.assertIsNone(client.poll())
+        self.close()
+        self.assertNotEqual(client.wait(60), 0)
+        self.assertFalse(self.is_mounted())
+
+    def test_L18_after_the_end_of_main_an_access_waits_until_close(self):
         self.ops.timeout = 0
         self.start()
         llfuse.stop()
         self.ended()
-        client = Thread(error_of, os.stat, self.note)
-        time.sleep(0.2)
-        self.assertTrue(client.is_alive())
-        self.close()
-        self.assertNotEqual(client.result(), 0)
+        self.waits_until_close()
+
+    def test_L18_also_when_an_exception_has_ended_it(self):
+        def fail():
+            raise ZeroDivisionError
+
+        self.ops.timeout = 0
+        self.start()
+        self.ops.in_getattr = fail
+        self.assertEqual(error_of(os.stat, self.mountpoint), errno.EIO)
+        self.assertRaises(ZeroDivisionError, self.ended)
+        self.waits_until_close()
 
     def test_L19_after_the_process_an_access_is_an_error(self):
         server = Server(self)
@@ -286,24 +314,40 @@ class Promises(MountCase):
 
     # Notifications
 
+    def change(self, text):
+        """The file changes behind the kernel's back, which goes on to believe what it has."""
+        self.assertEqual(self.note.read_bytes(), self.ops.text)
+        before = self.status()
+        self.ops.text, self.ops.mtime = text, 5
+        self.assertEqual(self.status(), before)
+        self.assertNotEqual(self.note.read_bytes(), text)
+
+    def status(self):
+        status = os.stat(self.note)
+        return status.st_size, status.st_mtime_ns
+
     def test_L22_invalidate_inode_forgets_attributes_and_data(self):
-        self.start()
-        self.assertEqual(self.note.read_bytes(), b"first text")
-        self.ops.text = b"other text"
-        self.assertEqual(self.note.read_bytes(), b"first text")
-        llfuse.invalidate_inode(NOTE)
-        self.assertTrue(eventually(lambda: self.note.read_bytes() == b"other text"))
+        for text in (b"other text", b"one that is longer"):
+            self.start()
+            self.change(text)
+            llfuse.invalidate_inode(NOTE)
+            self.assertTrue(eventually(lambda: self.status() == (len(text), 5)))
+            self.assertTrue(eventually(lambda: self.note.read_bytes() == text))
+            llfuse.stop()
+            self.ended()
+            self.close()
+            self.ops = Notes()
 
     def test_L23_attr_only_keeps_the_data(self):
         self.start()
-        self.note.read_bytes()
-        before = dict(self.ops.count)
+        self.change(b"other text")
+        before = self.ops.count["read"]
         llfuse.invalidate_inode(NOTE, attr_only=True)
-        self.assertTrue(eventually(lambda: os.stat(self.note) and self.ops.count["getattr"] > before["getattr"]))
-        self.note.read_bytes()
-        self.assertEqual(self.ops.count["read"], before["read"])
+        self.assertTrue(eventually(lambda: self.status() == (10, 5)))
+        self.assertEqual(self.note.read_bytes(), b"first text")
+        self.assertEqual(self.ops.count["read"], before)
 
-    def test_L24_L25_invalidations_may_be_sent_by_the_handler_that_is_asked(self):
+    def test_L24_invalidations_may_be_sent_by_the_handler_that_is_asked(self):
         def invalidate():
             llfuse.invalidate_inode(NOTE)
             llfuse.invalidate_inode(NOTE, True)
@@ -312,15 +356,24 @@ class Promises(MountCase):
         self.ops.in_getattr = self.ops.in_read = invalidate
         self.start()
         self.assertEqual(self.note.read_bytes(), b"first text")
+
+    def test_L25_invalidate_entry_forgets_a_name(self):
+        self.start()
+        os.stat(self.note)
         before = self.ops.count["lookup"]
+        os.stat(self.note)
+        self.assertEqual(self.ops.count["lookup"], before)
+        self.ops.absent = True
+        os.stat(self.note)
         llfuse.invalidate_entry(llfuse.ROOT_INODE, b"note")
-        self.assertTrue(eventually(lambda: os.stat(self.note) and self.ops.count["lookup"] > before))
+        self.assertTrue(eventually(lambda: error_of(os.stat, self.note) == errno.ENOENT))
 
     def test_L26_L27_notify_store_fills_the_cache_and_extends_the_file(self):
         self.ops.text = b""
         self.start()
         descriptor = os.open(self.note, os.O_RDONLY)
-        self.ops.text = bytes(4096)  # the kernel asks for the size again
+        self.ops.text = bytes(4096)  # the kernel will ask for the size again
+        self.assertEqual(os.fstat(descriptor).st_size, 0)
         llfuse.notify_store(NOTE, 0, bytearray(b"s" * 4096))
         self.assertEqual(os.fstat(descriptor).st_size, 4096)
         self.assertEqual(os.pread(descriptor, 4096, 0), b"s" * 4096)
