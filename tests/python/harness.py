@@ -19,6 +19,8 @@ import unittest
 CLONE_NEWNS = 0x20000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 MNT_DETACH = 2
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
+AT_FDCWD = -100
 SKIPPED = 77
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +48,12 @@ def enter_namespace():
 def unmount(path):
     if libc.umount2(os.fsencode(path), MNT_DETACH) != 0:
         raise OSError(ctypes.get_errno(), "umount2", str(path))
+
+
+def renameat2(old, new, flags):
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def mounts():

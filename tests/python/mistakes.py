@@ -2,21 +2,34 @@
 
 import contextlib
 import errno
+import fcntl
 import gc
+import logging
 import os
+import pathlib
+import select
 import stat
-import subprocess
-import sys
+import struct
 import threading
 
 import llfuse
 
-from harness import MountCase, Thread, error_of, eventually, main, mounts, run_script
+from harness import RENAME_NOREPLACE, MountCase, Thread, error_of, eventually, main, mounts, renameat2, run_script, unmount
 from notes import NOTE, Notes
+
+
+IOCTL = 0xC0047401  # _IOWR('t', 1, 4 bytes)
 
 
 class Boom(Exception):
     pass
+
+
+def poll(descriptor):
+    waiter = select.poll()
+    waiter.register(descriptor, select.POLLIN)
+    if waiter.poll(0)[0][1] & select.POLLERR:
+        raise OSError(errno.EIO, "that is how poll(2) tells of errors")
 
 
 def asked(path):
@@ -25,7 +38,7 @@ def asked(path):
 
     def opened(function, flags=os.O_RDWR):
         def call():
-            descriptor = os.open(note, flags)
+            descriptor = os.open(path if flags & os.O_DIRECTORY else note, flags)
             try:
                 function(descriptor)
             except OSError:
@@ -62,7 +75,24 @@ def asked(path):
         "removexattr": lambda: os.removexattr(note, "user.x"),
         "access": lambda: os.chdir(path / "dir") or os.chdir("/"),
         "create": lambda: os.close(os.open(path / "new", os.O_CREAT | os.O_WRONLY)),
+        "fsyncdir": opened(os.fsync, os.O_DIRECTORY),
+        "stacktrace": lambda: os.setxattr(path, "fuse_stacktrace", b"x"),
+        "rename2": lambda: renameat2(note, path / "new", RENAME_NOREPLACE),
+        "poll": opened(poll),
+        "ioctl": opened(lambda descriptor: fcntl.ioctl(descriptor, IOCTL, bytearray(4))),
+        "getlk": opened(lambda descriptor: fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack("hhqqi4x", *[0] * 5))),
+        "setlk": opened(lambda descriptor: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+        "fallocate": opened(lambda descriptor: os.posix_fallocate(descriptor, 0, 1)),
+        "lseek": opened(lambda descriptor: os.lseek(descriptor, 0, os.SEEK_DATA)),
+        "copy_file_range": opened(lambda descriptor: os.copy_file_range(descriptor, descriptor, 1, 0, 5)),
+        # Nobody waits for what these say.
+        "release": opened(lambda descriptor: None),
+        "releasedir": lambda: os.listdir(path),
+        "forget": lambda: os.rmdir(path / "dir"),
     }
+
+
+UNANSWERED = ("release", "releasedir", "forget")
 
 
 class Every(Notes):
@@ -81,8 +111,8 @@ class Every(Notes):
         return super().lookup(parent_inode, name, ctx)
 
 
-def _answer(name):
-    own = getattr(Every, name, None)
+def _answer(name, kind=Every):
+    own = getattr(kind, name, None)
 
     def handler(self, *arguments):
         if name == self.bad and not (name == "lookup" and arguments[1] != b"other"):
@@ -105,12 +135,17 @@ def _answer(name):
             "getxattr": lambda: b"x",
             "listxattr": lambda: [b"user.x"],
             "write": lambda: len(arguments[2]),
+            "poll": lambda: select.POLLIN,
+            "ioctl": lambda: (0, arguments[3]),
+            "getlk": lambda: {"type": fcntl.F_UNLCK},
+            "lseek": lambda: 0,
+            "copy_file_range": lambda: 1,
         }.get(name, lambda: None)()
 
-    setattr(Every, name, handler)
+    setattr(kind, name, handler)
 
 
-OPERATIONS = tuple(asked(__import__("pathlib").Path("/")))
+OPERATIONS = tuple(asked(pathlib.Path("/")))
 for _name in OPERATIONS:
     _answer(_name)
 
@@ -119,46 +154,129 @@ def boom():
     raise Boom("of the handler")
 
 
+class Plus(Every):
+    """Has the handler that takes the place of readdir, too."""
+
+
+_answer("readdirplus", Plus)
+
+
+def attributes():
+    return Notes().attributes(NOTE)
+
+
+# What a handler must not return -> how main says so.
+NO_ATTRIBUTES = {None: TypeError, (1, 2): TypeError, llfuse.StatvfsData(): TypeError}
+NO_NUMBER = {None: TypeError, "x": TypeError, 1.5: TypeError, b"1": TypeError, -1: OverflowError, 1 << 64: OverflowError}
+NO_BYTES = {None: TypeError, "text": TypeError, 5: TypeError}
+NO_PAIR = {None: TypeError, 5: TypeError, (1,): ValueError, (1, 2, 3): ValueError}
+NO_ENTRIES = {
+    None: TypeError,
+    5: TypeError,
+    (5,): TypeError,
+    ((b"x", attributes()),): ValueError,
+    (("x", attributes(), 1),): TypeError,
+    ((b"x", None, 1),): TypeError,
+    ((b"x", attributes(), "1"),): TypeError,
+    ((b"x", attributes(), -1),): OverflowError,
+}
+WRONG = {
+    **dict.fromkeys(("getattr", "lookup", "setattr", "mknod", "mkdir", "symlink", "link"), NO_ATTRIBUTES),
+    **dict.fromkeys(("open", "opendir", "write", "lseek", "copy_file_range", "poll"), NO_NUMBER),
+    **dict.fromkeys(("read", "getxattr"), NO_BYTES),
+    **dict.fromkeys(("readdir", "readdirplus"), NO_ENTRIES),
+    "readlink": {**NO_BYTES, memoryview(b"x"): TypeError},
+    "listxattr": {None: TypeError, 5: TypeError, ("x",): TypeError, (None,): TypeError},
+    "statfs": {None: TypeError, attributes(): TypeError},
+    "create": {**NO_PAIR, ("x", attributes()): TypeError, (1, None): TypeError, (-1, attributes()): OverflowError},
+    "ioctl": {**NO_PAIR, ("x", b""): TypeError, (0, "text"): TypeError},
+    "getlk": {None: TypeError, (1, 2): TypeError},
+}
+
+
 class Mistakes(MountCase):
     def test_an_exception_in_any_handler_ends_main_which_raises_it(self):
-        for name in OPERATIONS:
+        for name in (*OPERATIONS, "readdirplus"):
             with self.subTest(name):
-                call = asked(self.mountpoint)[name]
-                self.assertEqual(self.ends_main(Every(name, boom), Boom, call), errno.EIO)
+                call = asked(self.mountpoint)["readdir" if name == "readdirplus" else name]
+                ops = Plus(name, boom) if name == "readdirplus" else Every(name, boom)
+                self.assertEqual(self.ends_main(ops, Boom, call), 0 if name in UNANSWERED else errno.EIO)
+
+    def logs(self, name, call, exception):
+        """The call fails with EIO, and a line tells of the exception of the handler."""
+        with self.assertLogs("llfuse", "ERROR") as logged:
+            self.assertEqual(error_of(call), 0 if name in UNANSWERED else errno.EIO)
+            self.assertTrue(eventually(lambda: logged.output))
+        self.assertIn(f"handler {name}", logged.output[0])
+        self.assertIs(logged.records[0].exc_info[0], exception)
 
     def test_or_is_logged_and_it_goes_on(self):
         with self.serving(Every(), on_error="continue") as session:
+            calls = asked(self.mountpoint)
             for name in OPERATIONS:
-                with self.subTest(name), self.assertLogs("llfuse", "ERROR") as logged:
+                with self.subTest(name):
                     session.ops.bad, session.ops.badly = name, boom
-                    self.assertEqual(error_of(asked(self.mountpoint)[name]), errno.EIO)
-                self.assertIn(name, logged.output[0])
-                self.assertIn("Boom: of the handler", logged.output[0])
+                    self.logs(name, calls[name], Boom)
             session.ops.bad = None
             for name in OPERATIONS:
-                if name not in ("lookup",):
-                    self.assertEqual(error_of(asked(self.mountpoint)[name]), 0, name)
+                with self.subTest(name):
+                    self.assertEqual(error_of(calls[name]), errno.ENOENT if name == "lookup" else 0)
+        with self.serving(Plus("readdirplus", boom), on_error="continue") as session:
+            self.logs("readdirplus", asked(self.mountpoint)["readdir"], Boom)
 
-    def test_answers_of_the_wrong_kind_are_errors(self):
-        answers = [None, 5, "text", object(), [1], -1, 1 << 70, (1, 2), b"bytes", [(b"x", 1, 2)], llfuse.Operations()]
-        nothing_is_right = {"setattr", "unlink", "rmdir", "rename", "flush", "fsync", "setxattr", "removexattr"}
+    def test_main_raises_the_first_of_several_exceptions(self):
+        both_in, one_is_out = threading.Barrier(2), threading.Event()
+        turns = iter([(lambda: None, "first"), (one_is_out.wait, "second")])
+
+        def fail():
+            wait, name = next(turns)
+            with llfuse.lock_released:
+                both_in.wait(60)
+                wait()
+            raise Boom(name)
+
+        def stat(path):
+            error = error_of(os.stat, path)
+            one_is_out.set()
+            return error
+
+        ops = Every("getattr", fail)
+        session = llfuse.Session(ops, str(self.mountpoint))
+        thread = Thread(session.main, handle_signals=False)
+        with self.assertLogs("llfuse", "ERROR") as logged:
+            clients = [Thread(stat, self.mountpoint) for _ in range(2)]
+            self.assertEqual([client.result() for client in clients], [errno.EIO] * 2)
+            self.assertRaisesRegex(Boom, "first", thread.result)
+        self.assertIn("second", logged.output[0])
+        session.close()
+
+    def test_wrong_answers_are_told_of_by_name(self):
+        for name, answers in WRONG.items():
+            ops = Plus() if name == "readdirplus" else Every()
+            with self.serving(ops, on_error="continue") as session:
+                call = asked(self.mountpoint)["readdir" if name == "readdirplus" else name]
+                for answer, exception in answers.items():
+                    with self.subTest(name, answer=answer):
+                        ops.bad, ops.badly = name, lambda: answer
+                        self.logs(name, call, exception)
+
+    def test_what_the_others_return_does_not_matter(self):
         with self.serving(Every(), on_error="continue") as session:
-            import logging
+            calls = asked(self.mountpoint)
+            for name in sorted({*OPERATIONS} - {*WRONG, "access"}):
+                for answer in (5, "text", object(), llfuse.Operations()):
+                    with self.subTest(name, answer=answer):
+                        session.ops.bad, session.ops.badly = name, lambda: answer
+                        self.assertEqual(error_of(calls[name]), 0)
+            for answer, number in ((1, 0), ("yes", 0), (None, errno.EACCES), ("", errno.EACCES)):
+                session.ops.bad, session.ops.badly = "access", lambda: answer
+                self.assertEqual(error_of(calls["access"]), number)
 
-            logging.getLogger("llfuse").setLevel(logging.CRITICAL)
-            for name in OPERATIONS:
-                for answer in answers:
-                    session.ops.bad, session.ops.badly = name, lambda: answer
-                    error_of(asked(self.mountpoint)[name])  # whatever it is: no crash
-            logging.getLogger("llfuse").setLevel(logging.NOTSET)
-            session.ops.bad = None
-            os.stat(self.mountpoint)
-
-    def test_a_wrong_kind_is_a_TypeError(self):
-        for name, answer in (("getattr", None), ("read", "text"), ("open", "x"), ("readlink", "x"), ("statfs", 1)):
+    def test_a_wrong_kind_is_what_main_raises(self):
+        for name in ("getattr", "read", "create", "readdir"):
             with self.subTest(name):
                 call = asked(self.mountpoint)[name]
-                self.assertEqual(self.ends_main(Every(name, lambda: answer), TypeError, call), errno.EIO)
+                self.assertEqual(self.ends_main(Every(name, lambda: None), TypeError, call), errno.EIO)
 
     def test_too_many_bytes_are_refused(self):
         with self.serving(Every("read", lambda: b"x" * (2 << 20))):
@@ -177,8 +295,6 @@ class Mistakes(MountCase):
         for name in (b"", b"a/b", b"x" * 300, "text"):
             attr = Notes().attributes(NOTE)
             with self.serving(Every("readdir", lambda: [(name, attr, 1)]), on_error="continue") as session:
-                import logging
-
                 logging.getLogger("llfuse").setLevel(logging.CRITICAL)
                 self.assertEqual(error_of(os.listdir, self.mountpoint), errno.EIO)
                 logging.getLogger("llfuse").setLevel(logging.NOTSET)
@@ -220,8 +336,6 @@ class Mistakes(MountCase):
         del session
         gc.collect()
         self.assertEqual(error_of(os.stat, self.mountpoint), errno.ENOTCONN)
-        from harness import unmount
-
         unmount(self.mountpoint)
 
     def test_it_cannot_be_closed_while_it_runs(self):
@@ -262,8 +376,6 @@ os.stat(sys.argv[1])
 print('ends')
 """
         self.assertEqual(run_script(script, self.mountpoint, os.path.dirname(__file__)), "ends\n")
-        from harness import unmount
-
         unmount(self.mountpoint)
 
 
