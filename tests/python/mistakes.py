@@ -14,7 +14,8 @@ import threading
 
 import llfuse
 
-from harness import RENAME_NOREPLACE, MountCase, Thread, error_of, eventually, main, mounts, renameat2, run_script, unmount
+from harness import RENAME_NOREPLACE, MountCase, Thread, error_of, eventually, main, mounts, renameat2
+from harness import run_script, unmount
 from notes import NOTE, Notes
 
 
@@ -54,7 +55,7 @@ def asked(path):
         "lookup": lambda: os.stat(path / "other"),
         "setattr": lambda: os.chmod(note, 0o600),
         "readlink": lambda: os.readlink(path / "link"),
-        "mknod": lambda: os.mknod(path / "new", stat.S_IFIFO),
+        "mknod": lambda: os.mknod(path / "new", stat.S_IFIFO | 0o666),
         "mkdir": lambda: os.mkdir(path / "new"),
         "unlink": lambda: os.unlink(note),
         "rmdir": lambda: os.rmdir(path / "dir"),
@@ -167,7 +168,7 @@ def attributes():
 
 # What a handler must not return -> how main says so.
 NO_ATTRIBUTES = {None: TypeError, (1, 2): TypeError, llfuse.StatvfsData(): TypeError}
-NO_NUMBER = {None: TypeError, "x": TypeError, 1.5: TypeError, b"1": TypeError, -1: OverflowError, 1 << 64: OverflowError}
+NO_NUMBER = {None: TypeError, "x": TypeError, 1.5: TypeError, -1: OverflowError, 1 << 64: OverflowError}
 NO_BYTES = {None: TypeError, "text": TypeError, 5: TypeError}
 NO_PAIR = {None: TypeError, 5: TypeError, (1,): ValueError, (1, 2, 3): ValueError}
 NO_ENTRIES = {
