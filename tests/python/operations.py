@@ -366,30 +366,6 @@ class More(MountCase):
                 next(entries)
             self.assertLess(ops.count["yielded"], 50000)
 
-    def test_notifications(self):
-        ops = Notes()
-        done = threading.Event()
-        got = []
-
-        def retrieved(offset, data):
-            got.append((offset, data))
-            done.set()
-
-        with self.serving(ops) as session:
-            note = self.mountpoint / "note"
-            note.read_bytes()
-            session.notify_retrieve(NOTE, 0, 100, retrieved)
-            self.assertTrue(done.wait(60))
-            self.assertEqual(got, [(0, b"first text")])
-            before = ops.count["lookup"]
-            session.expire_entry(1, b"note")
-            self.assertTrue(eventually(lambda: os.stat(note) and ops.count["lookup"] > before))
-            session.notify_delete(1, NOTE, b"note")
-            for call in (session.increment_epoch, lambda: session.prune([NOTE])):
-                self.assertIn(error_of(call), (0, errno.EOPNOTSUPP))
-            os.stat(note)
-            self.assertGreater(session.statistics()["notifications"], 0)
-
     def test_statistics_and_threads(self):
         with self.serving(Notes(timeout=0)) as session:
             for _ in range(5):
