@@ -31,6 +31,13 @@ Ref take_exception() {
   return Ref(value);
 }
 
+Lock unlock_all(bool flock) noexcept {
+  Lock lock;
+  lock.end = INT64_MAX;  // as the kernel says it
+  lock.flock = flock;
+  return lock;
+}
+
 }  // namespace
 
 PythonFileSystem::~PythonFileSystem() = default;
@@ -243,12 +250,17 @@ Reply<std::size_t> PythonFileSystem::write(const Context& /*context*/, Ino /*ino
   return call<std::size_t>(Handler::write, to_number, file, offset, bytes);
 }
 
-Reply<void> PythonFileSystem::flush(const Context& /*context*/, Ino /*ino*/, const OpenFile& file) {
-  return tell(Handler::flush, file);
+Reply<void> PythonFileSystem::flush(const Context& context, Ino ino, const OpenFile& file) {
+  const auto told = tell(Handler::flush, file);
+  if (!has(Handler::setlk)) return told;
+  // close(2) drops the record locks of its owner, without the kernel saying so in another way.
+  [[maybe_unused]] const auto dropped = setlk(context, ino, file, unlock_all(false), false);
+  if (!told && told.error().code() == ENOSYS) return {};  // after which the kernel would say nothing
+  return told;
 }
 
-Reply<void> PythonFileSystem::release(const Context& /*context*/, Ino /*ino*/, const OpenFile& file,
-                                      bool /*flock_unlock*/) {
+Reply<void> PythonFileSystem::release(const Context& context, Ino ino, const OpenFile& file, bool flock_unlock) {
+  if (flock_unlock) static_cast<void>(setlk(context, ino, file, unlock_all(true), false));
   return tell(Handler::release, file);
 }
 

@@ -192,7 +192,8 @@ class Operations:
     def setlk(self, fh, lock, wait, ctx):
         """Take or give up a lock: a dict of type, start, end (inclusive), pid, flock, owner.
 
-        If it cannot be had: wait if told so, else raise FUSEError(EAGAIN).
+        If it cannot be had: wait if told so, else raise FUSEError(EAGAIN). Closing a file gives up the locks of its
+        owner, which are then asked for with F_UNLCK.
         """
         _missing()
 
