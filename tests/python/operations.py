@@ -2,15 +2,18 @@
 
 import errno
 import fcntl
+import itertools
 import os
 import select
 import stat
 import struct
+import subprocess
+import sys
 import threading
 
 import llfuse
 
-from harness import MountCase, Thread, error_of, eventually, libc, main
+from harness import RENAME_EXCHANGE, RENAME_NOREPLACE, MountCase, Thread, error_of, eventually, main, renameat2
 from notes import NOTE, Notes
 
 ROOT, FILE, DIRECTORY, LINK = 1, 2, 3, 4
@@ -188,9 +191,15 @@ class Operations(MountCase):
         self.assertEqual(os.readlink(self.path("link")), "where/it/leads")
 
     def test_rename_with_flags(self):
-        old, new = (os.fsencode(self.path(name)) for name in ("file", "new1"))
-        self.assertEqual(libc.renameat2(-100, old, -100, new, 1), 0)
-        self.said("rename2", ROOT, b"file", ROOT, b"new1", 1)
+        for flags in (RENAME_NOREPLACE, RENAME_EXCHANGE):
+            with self.subTest(flags):
+                new = self.path("new1" if flags == RENAME_NOREPLACE else "dir")
+                renameat2(self.path("file"), new, flags)
+                self.said("rename2", ROOT, b"file", ROOT, os.fsencode(new.name), flags)
+        self.assertNotIn("rename", [call[0] for call in self.ops.calls])
+        # What the kernel itself knows to be wrong is not asked.
+        self.assertEqual(error_of(renameat2, self.path("file"), self.path("link"), RENAME_NOREPLACE), errno.EEXIST)
+        self.assertEqual(error_of(renameat2, self.path("file"), self.path("new1"), RENAME_EXCHANGE), errno.ENOENT)
 
     def test_attributes(self):
         file = self.path("file")
@@ -239,7 +248,9 @@ class Operations(MountCase):
 
     def test_directories(self):
         descriptor = os.open(self.path(""), os.O_RDONLY | os.O_DIRECTORY)
-        self.assertEqual(os.listdir(descriptor), [f"a_rather_long_name_{i}" for i in range(2000)])
+        for offset in (0, 1500, 3, 1999, 2000, 0):
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            self.assertEqual(os.listdir(descriptor), [f"a_rather_long_name_{i}" for i in range(offset, 2000)])
         os.fsync(descriptor)
         self.said("fsyncdir", 51, False)
         os.close(descriptor)
@@ -313,8 +324,6 @@ class More(MountCase):
             self.assertEqual(error_of(os.mkdir, self.mountpoint / "new"), errno.ENOSYS)
             self.assertEqual(error_of(os.unlink, note), errno.ENOSYS)
             self.assertEqual(error_of(os.setxattr, note, "user.a", b"1"), errno.EOPNOTSUPP)
-            old, new = os.fsencode(note), os.fsencode(self.mountpoint / "new")
-            self.assertEqual(libc.renameat2(-100, old, -100, new, 1), -1)
             descriptor = os.open(note, os.O_RDONLY)
             os.fsync(descriptor)
             fcntl.lockf(descriptor, fcntl.LOCK_SH)
@@ -366,14 +375,198 @@ class More(MountCase):
                 next(entries)
             self.assertLess(ops.count["yielded"], 50000)
 
-    def test_statistics_and_threads(self):
-        with self.serving(Notes(timeout=0)) as session:
-            for _ in range(5):
-                os.stat(self.mountpoint / "note")
+    def test_a_listing_goes_on_where_it_was_whatever_is_removed_meanwhile(self):
+        class Shrinking(Notes):
+            numbers = list(range(2000))
+
+            def readdir(self, fh, off):
+                for i in [i for i in self.numbers if i >= off]:
+                    yield b"a_rather_long_name_%d" % i, self.attributes(NOTE), i + 1
+
+        ops = Shrinking()
+        with self.serving(ops), os.scandir(self.mountpoint) as entries:
+            names = [next(entries).name]
+            for gone in (0, 1999):  # one that was listed and one that was not
+                ops.numbers.remove(gone)
+            names += [entry.name for entry in entries]
+        self.assertEqual(names, [f"a_rather_long_name_{i}" for i in range(1999)])
+
+    def test_renaming_with_flags_is_refused_without_rename2(self):
+        class Renaming(Notes):
+            def lookup(self, parent_inode, name, ctx):
+                attr = super().lookup(parent_inode, b"note" if name == b"other" else name, ctx)
+                attr.st_ino += name == b"other"
+                return attr
+
+            def rename(self, *arguments):
+                self.seen("rename")
+
+        ops = Renaming()
+        with self.serving(ops):
+            note, other, new = (self.mountpoint / name for name in ("note", "other", "new"))
+            self.assertEqual(error_of(renameat2, note, new, RENAME_NOREPLACE), errno.EINVAL)
+            self.assertEqual(error_of(renameat2, note, other, RENAME_EXCHANGE), errno.EINVAL)
+            self.assertEqual(ops.count["rename"], 0)
+            os.rename(note, new)
+            self.assertEqual(ops.count["rename"], 1)
+
+
+class Locks(MountCase):
+    class Ops(Notes):
+        """A lock for which one waits until another gives it up."""
+
+        def __init__(self):
+            super().__init__(timeout=0)
+            self.changed = threading.Condition()
+            self.owner = None
+            self.waiting = []
+            self.unlocks = []
+
+        def setlk(self, fh, lock, wait, ctx):
+            with llfuse.lock_released, self.changed:
+                if lock["type"] == fcntl.F_UNLCK:
+                    self.unlocks.append((lock["start"], lock["end"], lock["flock"]))
+                    if self.owner == lock["owner"]:
+                        self.owner = None
+                        self.changed.notify_all()
+                    return
+                if self.owner is not None and not wait:
+                    raise llfuse.FUSEError(errno.EAGAIN)
+                self.waiting.append(ctx.pid)
+                got = self.changed.wait_for(lambda: self.owner is None, 60)
+                self.waiting.remove(ctx.pid)
+                if not got:
+                    raise llfuse.FUSEError(errno.EDEADLK)
+                self.owner = lock["owner"]
+
+    def client(self, operation):
+        """A process that takes the lock and says so, and ends when it is told to, perhaps with a last word."""
+        script = """
+import fcntl, sys
+with open(sys.argv[1], 'r+b') as note:
+    try:
+        fcntl.%s
+        print('has it', flush=True)
+    except OSError as error:
+        print(error.errno, flush=True)
+    eval(sys.stdin.read() or 'None')
+"""
+        command = [sys.executable, "-c", script % operation, self.mountpoint / "note"]
+        client = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(client.stdout.close)
+        return client
+
+    def test_who_waits_is_woken_when_the_lock_is_given_up(self):
+        # In words, by closing the file, and by dying.
+        for function, give_up in itertools.product(("lockf", "flock"), ("fcntl.%s(note, fcntl.LOCK_UN)", "", None)):
+            ops = self.Ops()
+            with self.subTest(function, give_up=give_up), self.serving(ops):
+                first = self.client(f"{function}(note, fcntl.LOCK_EX)")
+                self.assertEqual(first.stdout.readline(), "has it\n")
+                trying = self.client(f"{function}(note, fcntl.LOCK_EX | fcntl.LOCK_NB)")
+                self.assertEqual(trying.communicate()[0], f"{errno.EAGAIN}\n")
+                second = self.client(f"{function}(note, fcntl.LOCK_EX)")
+                self.assertTrue(eventually(lambda: ops.waiting == [second.pid]))
+                os.stat(self.mountpoint / "note")  # who waits is in nobody's way
+                self.assertEqual(ops.waiting, [second.pid])
+                if give_up is None:
+                    first.kill()
+                first.communicate(give_up and give_up % function)
+                self.assertEqual(second.stdout.readline(), "has it\n")
+                second.communicate()
+                self.assertIn((0, (1 << 63) - 1, function == "flock"), ops.unlocks)
+
+
+class Statistics(MountCase):
+    def test_each_field(self):
+        inside = threading.Event()
+        over = threading.Event()
+
+        class Ops(Notes):
+            def write(self, fh, off, buf):
+                return len(buf)
+
+            def statfs(self, ctx):
+                inside.set()
+                with llfuse.lock_released:
+                    over.wait(60)
+                return llfuse.StatvfsData()
+
+        with self.serving(Ops(), ["no_readdirplus"]) as session:
+            note = self.mountpoint / "note"
+            self.assertEqual(error_of(os.stat, self.mountpoint / "other"), errno.ENOENT)
+            descriptor = os.open(note, os.O_RDWR | os.O_DIRECT)
+            self.assertEqual(os.pread(descriptor, 4096, 0), b"first text")
+            self.assertEqual(os.pwrite(descriptor, b"x" * 300, 0), 300)
+            os.close(descriptor)
+            session.invalidate_inode(NOTE)
+            self.assertTrue(eventually(lambda: session.statistics()["notifications"] == 1))
+            client = subprocess.Popen(["stat", "-f", self.mountpoint], stdout=subprocess.DEVNULL)
+            self.assertTrue(inside.wait(60))
+            client.terminate()
+            self.assertTrue(eventually(lambda: session.statistics()["interrupts"] == 1))
+            over.set()
+            client.wait(60)
+
             statistics = session.statistics()
-            self.assertGreaterEqual(statistics["operations"]["LOOKUP"]["count"], 5)
-            self.assertGreaterEqual(statistics["threads"], 1)
-            self.assertIsInstance(statistics["transport"], str)
+            operations = statistics.pop("operations")
+            self.assertEqual(
+                {name: {type(value) for value in numbers.values()} for name, numbers in operations.items()},
+                dict.fromkeys(operations, {int, float}),
+            )
+            counted = {name: tuple(numbers.values())[:4] for name, numbers in operations.items()}
+            self.assertEqual(list(operations["READ"]), ["count", "errors", "bytes_in", "bytes_out", "seconds"])
+            self.assertEqual(counted["READ"], (1, 0, 0, 10))
+            self.assertEqual(counted["WRITE"], (1, 0, 300, 8))  # how much was written
+            self.assertEqual(counted["STATFS"][:2], (1, 0))
+            count, errors, names, _ = counted["LOOKUP"]
+            self.assertEqual((count, errors), (2, 1))
+            self.assertGreaterEqual(names, len(b"othernote"))
+            self.assertGreater(operations["STATFS"]["seconds"], operations["READ"]["seconds"])
+            self.assertGreater(operations["READ"]["seconds"], 0)
+            self.assertGreaterEqual(statistics.pop("threads"), 1)
+            self.assertIn(statistics.pop("transport"), ("device", "io_uring"))
+            self.assertEqual(statistics, {"notifications": 1, "interrupts": 1, "malformed": 0})
+
+    def test_the_transport_is_the_one_that_was_asked_for(self):
+        script = """
+import os, sys
+sys.path.insert(0, sys.argv[2])
+import llfuse
+from harness import Thread
+from notes import Notes
+session = llfuse.Session(Notes(), sys.argv[1], sys.argv[3:])
+thread = Thread(session.main, handle_signals=False)
+os.stat(sys.argv[1])
+names = {open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")}
+print(session.statistics()["transport"], any(name.startswith("fuse-ring") for name in names))
+session.stop()
+thread.result()
+session.close()
+"""
+        here = os.path.dirname(os.path.abspath(__file__))
+        for environment, options, expected in (
+            ("", [], "io_uring True\n"),
+            ("device", [], "device False\n"),
+            ("", ["transport=device"], "device False\n"),
+        ):
+            if expected.startswith("io_uring") and not has_ring():
+                continue
+            with self.subTest(environment=environment, options=options):
+                variables = {"FUSELAGE_TRANSPORT": environment} if environment else {}
+                rest = {name: value for name, value in os.environ.items() if name != "FUSELAGE_TRANSPORT"}
+                command = [sys.executable, "-B", "-c", script, self.mountpoint, here, *options]
+                said = subprocess.run(command, env={**rest, **variables}, capture_output=True, text=True, timeout=120)
+                self.assertEqual((said.stdout, said.stderr), (expected, ""))
+
+
+def has_ring():
+    """Whether the kernel has FUSE over io_uring, and it is switched on."""
+    try:
+        with open("/sys/module/fuse/parameters/enable_uring") as enabled, open("/proc/sys/kernel/io_uring_disabled") as off:
+            return enabled.read(1) == "Y" and off.read(1) == "0"
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":
