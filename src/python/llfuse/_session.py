@@ -3,6 +3,7 @@
 import atexit
 import inspect
 import logging
+import os
 import threading
 import time
 
@@ -121,4 +122,5 @@ def _stop_all():
         time.sleep(0.01)
 
 
+os.register_at_fork(after_in_child=_running.clear)  # whoever serves is not there
 _core.set_thread_hook(_thread_hook)
