@@ -26,7 +26,11 @@ class Loop:
         def run(*arguments):
             if self._thread is None:
                 self._begin()
-            return asyncio.run_coroutine_threadsafe(function(*arguments), self._loop).result()
+            call = _outcome(function, arguments)
+            result, exception = asyncio.run_coroutine_threadsafe(call, self._loop).result()
+            if exception is not None:
+                raise exception
+            return result
 
         return run
 
@@ -42,6 +46,14 @@ class Loop:
             self._thread.join()
             self._thread = None
         self._loop.close()
+
+
+async def _outcome(function, arguments):
+    """The result of a coroutine function or its exception: SystemExit, left alone, would end the loop."""
+    try:
+        return await function(*arguments), None
+    except BaseException as exception:
+        return None, exception
 
 
 def _collecting(function):
