@@ -131,6 +131,24 @@ class MountCase(unittest.TestCase):
             finally:
                 session.close()
 
+    def logs(self, handler, exception, call, number=errno.EIO):
+        """The call fails, and a line tells of the exception of the handler."""
+        with self.assertLogs("llfuse", "ERROR") as logged:
+            self.assertEqual(error_of(call), number)
+            self.assertTrue(eventually(lambda: logged.output))
+        self.assertIn(f"handler {handler}", logged.output[0])
+        self.assertIs(logged.records[0].exc_info[0], exception)
+
+    def leaves(self, ops):
+        """`getattr` calls sys.exit()."""
+        import llfuse
+
+        session = llfuse.Session(ops, str(self.mountpoint))
+        thread = Thread(session.main, handle_signals=False)
+        asked = subprocess.run(["stat", self.mountpoint], capture_output=True, text=True, timeout=60)
+        self.assertIn(os.strerror(errno.EIO), asked.stderr)
+        self.assertRaises(SystemExit, thread.result)
+        session.close()
 
     def ends_main(self, ops, exception, call):
         """What a client's call fails with whose handler raises an exception that ends `main`."""

@@ -10,6 +10,7 @@ import pathlib
 import select
 import stat
 import struct
+import sys
 import threading
 
 import llfuse
@@ -93,7 +94,9 @@ def asked(path):
     }
 
 
-UNANSWERED = ("release", "releasedir", "forget")
+def answer_to(name):
+    """What a client's call fails with when the handler raises an exception."""
+    return 0 if name in ("release", "releasedir", "forget") else errno.EIO
 
 
 class Every(Notes):
@@ -201,15 +204,7 @@ class Mistakes(MountCase):
             with self.subTest(name):
                 call = asked(self.mountpoint)["readdir" if name == "readdirplus" else name]
                 ops = Plus(name, boom) if name == "readdirplus" else Every(name, boom)
-                self.assertEqual(self.ends_main(ops, Boom, call), 0 if name in UNANSWERED else errno.EIO)
-
-    def logs(self, name, call, exception):
-        """The call fails with EIO, and a line tells of the exception of the handler."""
-        with self.assertLogs("llfuse", "ERROR") as logged:
-            self.assertEqual(error_of(call), 0 if name in UNANSWERED else errno.EIO)
-            self.assertTrue(eventually(lambda: logged.output))
-        self.assertIn(f"handler {name}", logged.output[0])
-        self.assertIs(logged.records[0].exc_info[0], exception)
+                self.assertEqual(self.ends_main(ops, Boom, call), answer_to(name))
 
     def test_or_is_logged_and_it_goes_on(self):
         with self.serving(Every(), on_error="continue") as session:
@@ -217,13 +212,13 @@ class Mistakes(MountCase):
             for name in OPERATIONS:
                 with self.subTest(name):
                     session.ops.bad, session.ops.badly = name, boom
-                    self.logs(name, calls[name], Boom)
+                    self.logs(name, Boom, calls[name], answer_to(name))
             session.ops.bad = None
             for name in OPERATIONS:
                 with self.subTest(name):
                     self.assertEqual(error_of(calls[name]), errno.ENOENT if name == "lookup" else 0)
         with self.serving(Plus("readdirplus", boom), on_error="continue") as session:
-            self.logs("readdirplus", asked(self.mountpoint)["readdir"], Boom)
+            self.logs("readdirplus", Boom, asked(self.mountpoint)["readdir"])
 
     def test_main_raises_the_first_of_several_exceptions(self):
         both_in, one_is_out = threading.Barrier(2), threading.Event()
@@ -251,6 +246,9 @@ class Mistakes(MountCase):
         self.assertIn("second", logged.output[0])
         session.close()
 
+    def test_leaving_the_interpreter_is_an_exception_too(self):
+        self.leaves(Every("getattr", lambda: sys.exit(3)))
+
     def test_wrong_answers_are_told_of_by_name(self):
         for name, answers in WRONG.items():
             ops = Plus() if name == "readdirplus" else Every()
@@ -259,7 +257,7 @@ class Mistakes(MountCase):
                 for answer, exception in answers.items():
                     with self.subTest(name, answer=answer):
                         ops.bad, ops.badly = name, lambda: answer
-                        self.logs(name, call, exception)
+                        self.logs(name, exception, call)
 
     def test_what_the_others_return_does_not_matter(self):
         with self.serving(Every(), on_error="continue") as session:

@@ -1,7 +1,5 @@
-"""Several sessions in a process, handlers that are coroutines, threads, contention, and forks."""
+"""Several sessions in a process, threads, contention, signals, and forks."""
 
-import asyncio
-import errno
 import itertools
 import os
 import signal
@@ -11,8 +9,8 @@ import time
 
 import llfuse
 
-from harness import MountCase, Thread, error_of, eventually, libc, main, mounts, run_script, unmount
-from notes import NOTE, Notes
+from harness import MountCase, Thread, eventually, libc, main, mounts, run_script, unmount
+from notes import Notes
 
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -226,62 +224,6 @@ for session in sessions:
             ops.in_getattr = run
             for _ in range(5):
                 os.stat(self.mountpoint)
-
-
-class Async(MountCase):
-    class Ops(llfuse.Operations):
-        def __init__(self):
-            self.notes = Notes(b"x" * 100, timeout=0)
-            self.running = self.most = 0
-            self.threads = set()
-
-        async def lookup(self, parent_inode, name, ctx):
-            await asyncio.sleep(0)
-            return self.notes.lookup(parent_inode, name, ctx)
-
-        async def getattr(self, inode, ctx):
-            return self.notes.attributes(inode)
-
-        def open(self, inode, flags, ctx):
-            return inode
-
-        async def read(self, fh, off, size):
-            self.threads.add(threading.current_thread().name)
-            self.running += 1
-            self.most = max(self.most, self.running)
-            if off == 0:
-                while self.most < 3:
-                    await asyncio.sleep(0.001)
-            self.running -= 1
-            return self.notes.text[off : off + size]
-
-        async def readdir(self, fh, off):
-            for i in range(off, 3):
-                await asyncio.sleep(0)
-                yield b"%d" % i, self.notes.attributes(NOTE), i + 1
-
-    def test_coroutines_run_beside_each_other_on_one_loop(self):
-        ops = self.Ops()
-        with self.serving(ops):
-            note = self.mountpoint / "note"
-            self.assertEqual(error_of(os.stat, self.mountpoint / "other"), errno.ENOENT)
-            descriptors = [os.open(note, os.O_RDONLY | os.O_DIRECT) for _ in range(3)]
-            threads = [Thread(os.pread, descriptor, 4096, 0) for descriptor in descriptors]
-            for thread, descriptor in zip(threads, descriptors):
-                self.assertEqual(thread.result(), b"x" * 100)
-                os.close(descriptor)
-            self.assertEqual(os.listdir(self.mountpoint), ["0", "1", "2"])
-        self.assertEqual((ops.most, ops.threads), (3, {"fuse-loop"}))
-
-    def test_an_exception_ends_main(self):
-        class Broken(self.Ops):
-            async def read(self, fh, off, size):
-                raise ZeroDivisionError
-
-        def read():
-            os.read(os.open(self.mountpoint / "note", os.O_RDONLY | os.O_DIRECT), 1)  # asks once
-
-        self.assertEqual(self.ends_main(Broken(), ZeroDivisionError, read), errno.EIO)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ function(python_test name)
                        ENVIRONMENT "${python_environment}")
 endfunction()
 
-foreach(name data promises signals operations mistakes sessions oracle examples annotations borg bench attributes notifications)
+foreach(name data promises signals operations mistakes sessions oracle examples annotations borg bench attributes notifications coroutines)
   python_test(${name})
 endforeach()
 if(NOT FUSELAGE_SANITIZE)  # which keeps what was freed, to see who still uses it
