@@ -3,40 +3,20 @@
 import errno
 import filecmp
 import os
-import pathlib
-import signal
 import stat
 import subprocess
 import sys
 import tarfile
-import unittest
 
-from harness import MountCase, error_of, eventually, main, mounts, unmount
-
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python"
+from harness import EXAMPLES, MountCase, error_of, main
 
 
 class Examples(MountCase):
     def start(self, name, *arguments):
-        command = [sys.executable, "-B", EXAMPLES / name, *arguments]
-        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.addCleanup(program.stdout.close)
-        mounted = eventually(lambda: str(self.mountpoint) in mounts() or program.poll() is not None)
-        if not mounted or program.poll() is not None:
-            program.kill()
-            self.fail(program.stdout.read())
-        return program
-
-    def end(self, program):
-        program.send_signal(signal.SIGTERM)
-        self.assertEqual((program.wait(60), program.stdout.read()), (0, ""))
-        self.assertNotIn(str(self.mountpoint), mounts())
+        return self.program(sys.executable, "-B", EXAMPLES / name, *arguments)
 
     def test_hello(self):
-        program = self.start("hello.py", self.mountpoint)
-        self.assertEqual((self.mountpoint / "hello").read_text(), "Hello, world!\n")
-        self.assertEqual(error_of(os.stat, self.mountpoint / "other"), errno.ENOENT)
-        self.end(program)
+        self.says_hello(sys.executable)
 
     def use(self, top):
         """What one does with a file system; leaves a tree."""

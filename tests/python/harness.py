@@ -22,6 +22,7 @@ MNT_DETACH = 2
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 AT_FDCWD = -100
 SKIPPED = 77
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python"
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,18 +32,27 @@ def skip_all(why):
     sys.exit(SKIPPED)
 
 
-def enter_namespace():
-    """Elsewhere a stranger's new namespace would pin our mounts, and nobody would see them unmounted."""
+def obstacle():
+    """Why nothing can be mounted here; nothing if the process is in a mount namespace of its own now.
+
+    Elsewhere a stranger's new namespace would pin our mounts, and nobody would see them unmounted.
+    """
     if os.geteuid() != 0:
-        skip_all("mounting needs root")
+        return "mounting needs root"
     try:
         os.close(os.open("/dev/fuse", os.O_RDWR))
     except OSError:
-        skip_all("there is no usable /dev/fuse")
+        return "there is no usable /dev/fuse"
     if libc.unshare(CLONE_NEWNS) != 0:
-        skip_all("no permission to create a mount namespace")
+        return "no permission to create a mount namespace"
     if libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None) != 0:
-        skip_all("cannot make the mounts private")
+        return "cannot make the mounts private"
+    return None
+
+
+def enter_namespace():
+    if why := obstacle():
+        skip_all(why)
 
 
 def unmount(path):
@@ -130,6 +140,30 @@ class MountCase(unittest.TestCase):
                     raise
             finally:
                 session.close()
+
+    def program(self, *command, **keywords):
+        """A program in the background, once it has mounted."""
+        out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        program = subprocess.Popen([*map(str, command)], **out, **keywords)
+        self.addCleanup(program.stdout.close)
+        mounted = eventually(lambda: str(self.mountpoint) in mounts() or program.poll() is not None)
+        if not mounted or program.poll() is not None:
+            program.kill()
+            self.fail(program.stdout.read())
+        return program
+
+    def end(self, program):
+        program.send_signal(signal.SIGTERM)
+        self.assertEqual((program.wait(60), program.stdout.read()), (0, ""))
+        self.assertNotIn(str(self.mountpoint), mounts())
+
+    def says_hello(self, python, **keywords):
+        """The example, run by some Python."""
+        program = self.program(python, "-B", EXAMPLES / "hello.py", self.mountpoint, **keywords)
+        self.assertEqual(os.listdir(self.mountpoint), ["hello"])
+        self.assertEqual((self.mountpoint / "hello").read_text(), "Hello, world!\n")
+        self.assertEqual(error_of(os.stat, self.mountpoint / "other"), errno.ENOENT)
+        self.end(program)
 
     def logs(self, handler, exception, call, number=errno.EIO):
         """The call fails, and a line tells of the exception of the handler."""

@@ -1,11 +1,13 @@
 """The module as `pip install` makes it from the sources, where nothing was built before."""
 
+import faulthandler
 import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import unittest
+
+from harness import MountCase, obstacle
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 USE = """
@@ -16,7 +18,7 @@ print(llfuse.__file__, Operations().getattr.__doc__)
 """
 
 
-class InstallingFromSource(unittest.TestCase):
+class InstallingFromSource(MountCase):
     def test_pip(self):
         environment = {**os.environ, "PYTHONPATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INDEX": "1"}
 
@@ -25,12 +27,16 @@ class InstallingFromSource(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             return done.stdout
 
-        with tempfile.TemporaryDirectory() as folder:
-            python = f"{folder}/venv/bin/python"
-            run(sys.executable, "-m", "venv", f"{folder}/venv")
-            run(python, "-m", "pip", "install", ROOT)
-            self.assertTrue(run(python, "-c", USE).startswith(f"{folder}/venv/lib/"))
+        faulthandler.cancel_dump_traceback_later()  # it takes its time
+        folder = self.directory
+        python = f"{folder}/venv/bin/python"
+        run(sys.executable, "-m", "venv", f"{folder}/venv")
+        run(python, "-m", "pip", "install", ROOT)
+        self.assertTrue(run(python, "-c", USE).startswith(f"{folder}/venv/lib/"))
+        if OBSTACLE is None:
+            self.says_hello(python, env=environment)
 
 
 if __name__ == "__main__":
+    OBSTACLE = obstacle()
     unittest.main(verbosity=2)
