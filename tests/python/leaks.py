@@ -1,13 +1,17 @@
-"""A million calls of handlers leave no memory behind."""
+"""Calls of handlers leave no memory behind."""
 
+import errno
+import faulthandler
 import gc
+import logging
 import os
-import subprocess
 import sys
 
 import llfuse
 
-from harness import MountCase, error_of, main
+from coroutines import AsyncEvery
+from harness import MountCase, error_of, eventually, main
+from mistakes import Every, asked, boom
 from notes import NOTE, Notes
 
 CALLS = 1_000_000
@@ -21,8 +25,6 @@ def resident():
 class Leaks(MountCase):
     def setUp(self):
         super().setUp()
-        import faulthandler
-
         faulthandler.cancel_dump_traceback_later()  # it takes its time
 
     def test_a_million_calls(self):
@@ -51,6 +53,60 @@ class Leaks(MountCase):
             # A leak of one small object for each call would be 16 MB and more.
             self.assertLess(resident() - before, 4 << 20)
             self.assertLess(len(gc.get_objects()) - objects, 1000)
+
+    def keeps_no_objects(self, what, call, times=200):
+        def blocks():
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        for _ in range(20):
+            call()
+        before = blocks()
+        for _ in range(times):
+            call()
+        with self.subTest(what):
+            self.assertTrue(eventually(lambda: blocks() - before < times // 2, limit=10), "objects are left")
+
+    def test_each_operation_and_each_way_to_answer(self):
+        def refuse():
+            raise llfuse.FUSEError(errno.EXDEV)
+
+        logging.getLogger("llfuse").setLevel(logging.CRITICAL + 1)
+        for kind in (Every, AsyncEvery):
+            ops = kind()
+            with self.serving(ops, on_error="continue"):
+                for name, call in asked(self.mountpoint).items():
+                    for badly in (None, refuse, boom, object):
+                        ops.bad, ops.badly = badly and name, badly
+                        answer = badly.__name__ if badly else "well"
+                        self.keeps_no_objects((kind.__name__, name, answer), lambda: error_of(call))
+
+    def test_each_notification(self):
+        with self.serving(Notes()) as session, open(self.mountpoint / "note", "rb") as opened:
+            opened.read()
+            for call in (
+                lambda: session.invalidate_inode(NOTE),
+                lambda: session.invalidate_entry(llfuse.ROOT_INODE, b"note"),
+                lambda: session.expire_entry(llfuse.ROOT_INODE, b"note"),
+                lambda: session.notify_delete(llfuse.ROOT_INODE, NOTE, b"other"),
+                lambda: session.notify_poll(5),
+                lambda: session.notify_store(NOTE, 0, b"stored"),
+                lambda: error_of(session.notify_store, 4711, 0, b"stored"),
+                lambda: session.notify_retrieve(NOTE, 0, 10, lambda *_: None),
+                lambda: error_of(session.prune, [4711]),
+                lambda: error_of(session.increment_epoch),
+                session.statistics,
+            ):
+                self.keeps_no_objects(call.__code__.co_names if hasattr(call, "__code__") else "statistics", call)
+
+    def test_sessions(self):
+        def session():
+            one = llfuse.Session(Notes(), str(self.mountpoint))
+            one.stop()
+            one.main(handle_signals=False)
+            one.close()
+
+        self.keeps_no_objects("session", session)
 
 
 if __name__ == "__main__":
