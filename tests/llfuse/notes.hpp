@@ -30,6 +30,7 @@ class Notes : public llfuse::Operations {
   std::function<void()> in_getattr = [] {};
   std::function<void()> in_read = [] {};
   double timeout = 300;
+  std::atomic<bool> absent{false};
 
   void set_text(std::string text) {
     const std::lock_guard lock(mutex_);
@@ -49,7 +50,7 @@ class Notes : public llfuse::Operations {
   void destroy() override { ++destroys; }
   Attr lookup(std::uint64_t parent, std::string_view name, const Ctx&) override {
     seen(), ++lookups;
-    if (parent != llfuse::ROOT_INODE || name != "note") throw llfuse::FUSEError(ENOENT);
+    if (parent != llfuse::ROOT_INODE || name != "note" || absent) throw llfuse::FUSEError(ENOENT);
     return attributes(note);
   }
   Attr getattr(std::uint64_t inode, const Ctx&) override {
@@ -113,6 +114,12 @@ class Llfuse : public MountTest {
   void close(bool unmount = true) {
     initialised_ = false;
     llfuse::close(unmount);
+  }
+  template <class Ops>
+  void serve(Ops& ops, const llfuse::Options& options = llfuse::default_options) {
+    llfuse::init(ops, mountpoint_, options);
+    initialised_ = true;
+    start();
   }
   /// `main` on a thread of its own, from here on.
   void start(unsigned workers = llfuse::default_workers, bool handle_signals = true) {

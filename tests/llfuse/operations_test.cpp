@@ -144,12 +144,14 @@ class Recorder : public llfuse::Operations {
   std::vector<std::string> lines_;
 };
 
-class LlfuseOperations : public Llfuse {
+// Whether they are asked as a class of their own or through what stands for one that is not derived.
+class LlfuseOperations : public Llfuse, public ::testing::WithParamInterface<bool> {
  protected:
   void SetUp() override {
     Llfuse::SetUp();
     if (IsSkipped()) return;
-    llfuse::init(recorder_, mountpoint_, {"fsname=recorder", "dev"});
+    llfuse::Operations& operations = GetParam() ? static_cast<llfuse::Operations&>(duck_) : recorder_;
+    llfuse::init(operations, mountpoint_, {"fsname=recorder", "dev"});
     initialised_ = true;
     start();
     ::umask(022);
@@ -159,9 +161,13 @@ class LlfuseOperations : public Llfuse {
     EXPECT_TRUE(eventually([&] { return recorder_.said(line); })) << line << " was not said but\n" << recorder_.all();
   }
   Recorder recorder_;
+  llfuse::detail::Duck<Recorder> duck_{recorder_};
 };
 
-TEST_F(LlfuseOperations, names) {
+INSTANTIATE_TEST_SUITE_P(As, LlfuseOperations, ::testing::Values(false, true),
+                         [](const auto& as) { return as.param ? "duck" : "derived"; });
+
+TEST_P(LlfuseOperations, names) {
   EXPECT_EQ(stat_error(of("file")), 0);
   expect("lookup 1 file");
   EXPECT_EQ(stat_error(of("absent")), ENOENT);
@@ -175,6 +181,8 @@ TEST_F(LlfuseOperations, names) {
   expect("link 2 1 new4");
   EXPECT_EQ(::rename(of("file").c_str(), of("dir/new5").c_str()), 0);
   expect("rename 1 file 3 new5");
+  EXPECT_EQ(failure(::renameat2(AT_FDCWD, of("file").c_str(), AT_FDCWD, of("new6").c_str(), RENAME_NOREPLACE)), EINVAL);
+  EXPECT_EQ(failure(::renameat2(AT_FDCWD, of("file").c_str(), AT_FDCWD, of("dir").c_str(), RENAME_EXCHANGE)), EINVAL);
   EXPECT_EQ(::unlink(of("file").c_str()), 0);
   expect("unlink 1 file");
   EXPECT_EQ(::rmdir(of("dir").c_str()), 0);
@@ -185,7 +193,7 @@ TEST_F(LlfuseOperations, names) {
   unmount();
 }
 
-TEST_F(LlfuseOperations, attributes) {
+TEST_P(LlfuseOperations, attributes) {
   struct ::stat status {};
   ASSERT_EQ(::stat(of("file").c_str(), &status), 0);
   EXPECT_EQ(status.st_ino, 2u);
@@ -218,7 +226,7 @@ TEST_F(LlfuseOperations, attributes) {
   EXPECT_EQ(space.f_namemax, 77u);
 }
 
-TEST_F(LlfuseOperations, open_files) {
+TEST_P(LlfuseOperations, open_files) {
   const int fd = ::open(of("file").c_str(), O_RDWR | O_CLOEXEC);
   expect(fmt::format("open 2 2 by {}", ::gettid()));
   EXPECT_EQ(content(of("file")), "rrrrr");
@@ -238,7 +246,7 @@ TEST_F(LlfuseOperations, open_files) {
   expect("release 41");
 }
 
-TEST_F(LlfuseOperations, directories) {
+TEST_P(LlfuseOperations, directories) {
   ::DIR* listing = ::opendir(of("").c_str());
   ASSERT_NE(listing, nullptr);
   std::size_t count = 0;
@@ -252,7 +260,7 @@ TEST_F(LlfuseOperations, directories) {
   expect("releasedir 51");
 }
 
-TEST_F(LlfuseOperations, extended_attributes) {
+TEST_P(LlfuseOperations, extended_attributes) {
   const std::string file = of("file");
   EXPECT_EQ(::setxattr(file.c_str(), "user.a", "1", 1, 0), 0);
   expect("setxattr 2 user.a 1");

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "llfuse/notes.hpp"
+#include "support/program.hpp"
 #include "support/threads.hpp"
 
 namespace fuselage::test {
@@ -250,6 +251,7 @@ TEST_F(Llfuse, L9_signals_are_handled_during_main_and_as_before_afterwards) {
 }
 
 TEST_F(Llfuse, L10_L12_SIGPIPE_and_SIGUSR1_do_not_end_it) {
+  for (const int number : {SIGPIPE, SIGUSR1}) ::signal(number, SIG_DFL);  // who has started us may have ignored them
   init_and_start();
   ::kill(::getpid(), SIGPIPE);
   ::kill(::getpid(), SIGUSR1);
@@ -334,16 +336,41 @@ TEST_F(Llfuse, L17_close_unmounts) {
   EXPECT_EQ(ops_.destroys, 1);
 }
 
+// Another process that asks gets its answer, an error, when the file system is closed, and not before.
+void waits_until(const std::filesystem::path& path, const std::function<void()>& close) {
+  Program client({"/usr/bin/stat", path});
+  const auto waiting = [&] {
+    std::string place;
+    std::getline(std::ifstream("/proc/" + std::to_string(client.pid()) + "/wchan"), place);
+    return place.find("request_wait") != place.npos;
+  };
+  EXPECT_TRUE(eventually(waiting));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_TRUE(waiting());
+  close();
+  EXPECT_NE(client.wait(30s), 0);
+}
+
 TEST_F(Llfuse, L18_after_a_signal_an_access_waits_until_close) {
   ops_.timeout = 0;
   init_and_start();
   ::kill(::getpid(), SIGTERM);
   ended();
-  auto client = std::async(std::launch::async, [this] { return stat_error(path()); });
-  EXPECT_NE(client.wait_for(200ms), std::future_status::ready);
-  close();
-  ASSERT_EQ(client.wait_for(30s), std::future_status::ready);
-  EXPECT_NE(client.get(), 0);
+  waits_until(path(), [this] { close(); });
+}
+
+TEST_F(Llfuse, L18_after_an_exception_too) {
+  std::atomic<bool> shall_throw{false};
+  ops_.timeout = 0;
+  ops_.in_getattr = [&] {
+    if (shall_throw) throw std::domain_error("of the handler");
+  };
+  init_and_start();
+  shall_throw = true;
+  EXPECT_EQ(stat_error(path("")), EIO);
+  EXPECT_THROW(ended(), std::domain_error);
+  EXPECT_TRUE(is_mounted(mountpoint_));
+  waits_until(path(), [this] { close(); });
 }
 
 TEST_F(Llfuse, L19_after_the_process_an_access_is_an_error) {
@@ -380,26 +407,39 @@ TEST_F(Llfuse, L21_close_does_not_unmount_what_was_cut_off) {
 // Notifications
 
 TEST_F(Llfuse, L22_invalidate_inode_forgets_attributes_and_data) {
-  init_and_start();
-  EXPECT_EQ(content(path()), "first text");
-  ops_.set_text("other text");
-  EXPECT_EQ(content(path()), "first text") << "the kernel has it";
-  llfuse::invalidate_inode(note);
-  EXPECT_TRUE(eventually([this] { return content(path()) == "other text"; }));
+  for (const char* text : {"other text", "one that is longer"}) {
+    ops_.set_text("first text");
+    init_and_start();
+    EXPECT_EQ(content(path()), "first text");
+    EXPECT_EQ(std::filesystem::file_size(path()), 10u);  // asked again, because reading changes the atime
+    ops_.set_text(text);
+    EXPECT_EQ(std::filesystem::file_size(path()), 10u) << "the kernel has it";
+    EXPECT_EQ(content(path()), "first text");
+    llfuse::invalidate_inode(note);
+    EXPECT_TRUE(eventually([&] { return std::filesystem::file_size(path()) == std::string_view(text).size(); }));
+    EXPECT_TRUE(eventually([&] { return content(path()) == text; }));
+    llfuse::stop();
+    ended();
+    close();
+  }
 }
 
 TEST_F(Llfuse, L23_attr_only_keeps_the_data) {
   init_and_start();
-  content(path());
+  EXPECT_EQ(content(path()), "first text");
+  stat_error(path());  // asked again, because reading changes the atime
+  ops_.set_text("other text");
   const int reads = ops_.reads;
   const int getattrs = ops_.getattrs;
+  stat_error(path());
+  EXPECT_EQ(ops_.getattrs, getattrs);
   llfuse::invalidate_inode(note, true);
   EXPECT_TRUE(eventually([&] { return stat_error(path()) == 0 && ops_.getattrs > getattrs; }));
   EXPECT_EQ(content(path()), "first text");
   EXPECT_EQ(ops_.reads, reads);
 }
 
-TEST_F(Llfuse, L24_L25_invalidations_may_be_sent_by_the_handler_that_is_asked) {
+TEST_F(Llfuse, L24_invalidations_may_be_sent_by_the_handler_that_is_asked) {
   ops_.in_getattr = ops_.in_read = [] {
     llfuse::invalidate_inode(note);
     llfuse::invalidate_inode(note, true);
@@ -407,9 +447,15 @@ TEST_F(Llfuse, L24_L25_invalidations_may_be_sent_by_the_handler_that_is_asked) {
   };
   init_and_start();
   EXPECT_EQ(content(path()), "first text");
-  const int lookups = ops_.lookups;
+}
+
+TEST_F(Llfuse, L25_invalidate_entry_forgets_a_name) {
+  init_and_start();
+  EXPECT_EQ(stat_error(path()), 0);
+  ops_.absent = true;
+  EXPECT_EQ(stat_error(path()), 0) << "the kernel has it";
   llfuse::invalidate_entry(llfuse::ROOT_INODE, "note");
-  EXPECT_TRUE(eventually([&] { return stat_error(path()) == 0 && ops_.lookups > lookups; }));
+  EXPECT_TRUE(eventually([&] { return stat_error(path()) == ENOENT; }));
 }
 
 TEST_F(Llfuse, L26_L27_notify_store_fills_the_cache_and_extends_the_file) {
@@ -418,8 +464,10 @@ TEST_F(Llfuse, L26_L27_notify_store_fills_the_cache_and_extends_the_file) {
   const int fd = ::open(path().c_str(), O_RDONLY | O_CLOEXEC);
   const std::string page(4096, 's');
   ops_.set_text(page);  // the kernel asks for the size again (fuse_write_update_attr)
-  llfuse::notify_store(note, 0, bytes_of(page));
   struct ::stat status {};
+  EXPECT_EQ(::fstat(fd, &status), 0);
+  EXPECT_EQ(status.st_size, 0);
+  llfuse::notify_store(note, 0, bytes_of(page));
   EXPECT_EQ(::fstat(fd, &status), 0);
   EXPECT_EQ(status.st_size, 4096);
   const int reads = ops_.reads;

@@ -30,7 +30,8 @@ function(python_test name)
                        ENVIRONMENT "${python_environment}")
 endfunction()
 
-foreach(name data promises signals operations mistakes sessions oracle examples annotations borg bench attributes notifications coroutines)
+foreach(name data promises signals operations attributes notifications mistakes coroutines sessions
+        oracle examples annotations borg bench)
   python_test(${name})
 endforeach()
 if(NOT FUSELAGE_SANITIZE)  # which keeps what was freed, to see who still uses it
