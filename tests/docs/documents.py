@@ -41,7 +41,8 @@ def diffs_are_in_the_source():
 def links_lead_somewhere():
     """Every relative link names a file of the tree."""
     for path in documents():
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
             if not (path.parent / target).exists():
                 yield f"{path.relative_to(ROOT)}: {target} does not exist"
 
