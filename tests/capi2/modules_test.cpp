@@ -82,6 +82,10 @@ TEST_F(ModuleTest, EveryOperationGoesThroughTheLayer) {
     const UniqueFd directory(::open(path("DIR").c_str(), O_RDONLY | O_DIRECTORY));
     EXPECT_EQ(::fsync(directory.get()), 0);
   }
+  // Or it would be hidden.
+  EXPECT_TRUE(eventually([this] {
+    return logged("release /new") >= 1 && logged("release /dir/file") >= 2 && logged("releasedir /dir") >= 2;
+  }));
   EXPECT_EQ(::unlink(path("NEW").c_str()), 0);
   EXPECT_EQ(::unlink(path("DIR/FILE").c_str()), 0);
   EXPECT_EQ(::rmdir(path("DIR").c_str()), 0);
@@ -114,7 +118,6 @@ TEST_F(ModuleTest, EveryOperationGoesThroughTheLayer) {
                            "flush /new"}) {
     EXPECT_GE(logged(line), 1) << line;
   }
-  EXPECT_TRUE(eventually([this] { return logged("release /new") >= 1 && logged("releasedir /dir") >= 2; }));
   finish();
   EXPECT_EQ(logged("init"), 1);
   EXPECT_EQ(logged("destroy 0x1234"), 1);
