@@ -472,8 +472,8 @@ TEST_P(LowLevelCallsTest, NamesThatNoDirectoryCanHoldFailTheListing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Loop, LowLevelCallsTest,
-                         ::testing::Values(Loop{"Threads", fuse_session_loop_mt}, Loop{"OneThread", fuse_session_loop},
-                                           Loop{"Messages", loop_by_messages}, Loop{"Buffers", loop_by_buffers}),
+                         ::testing::Values(Loop{"Threads", fuse_session_loop_mt}, Loop{"Messages", loop_by_messages},
+                                           Loop{"Buffers", loop_by_buffers}),
                          [](const auto& loop) { return std::string(loop.param.name); });
 
 }  // namespace
