@@ -12,9 +12,11 @@
 #include <csignal>
 #include <fstream>
 #include <mutex>
+#include <optional>
 
 #include "base/unique_fd.hpp"
 #include "capi2/arguments.hpp"
+#include "capi2/cut_off.hpp"
 #include "support/mount_namespace.hpp"
 #include "support/process.hpp"
 
@@ -78,6 +80,7 @@ class HighLevelCallsTest : public MountTest {
     MountTest::SetUp();
     if (IsSkipped()) return;
     mnt_ = make_directory();
+    cut_off_.emplace(mnt_);
     seen = &seen_;
   }
 
@@ -107,6 +110,7 @@ class HighLevelCallsTest : public MountTest {
 
   Seen seen_;
   std::filesystem::path mnt_;
+  std::optional<CutOff> cut_off_;
   fuse_chan* channel_ = nullptr;
   std::thread thread_;
   int result_ = -2;

@@ -16,9 +16,11 @@
 
 #include <future>
 #include <mutex>
+#include <optional>
 
 #include "base/unique_fd.hpp"
 #include "capi2/arguments.hpp"
+#include "capi2/cut_off.hpp"
 #include "support/mount_namespace.hpp"
 #include "support/process.hpp"
 
@@ -79,6 +81,7 @@ class LowLevelCallsTest : public MountTest, public ::testing::WithParamInterface
     session_ = fuse_lowlevel_new(&line.args, &ops, sizeof ops, this);
     ASSERT_NE(session_, nullptr);
     fuse_session_add_chan(session_, channel_);
+    cut_off_.emplace(mnt_);
     thread_ = std::thread([this] { result_ = GetParam().serve(session_); });
   }
 
@@ -143,6 +146,7 @@ class LowLevelCallsTest : public MountTest, public ::testing::WithParamInterface
   }
 
   std::filesystem::path mnt_;
+  std::optional<CutOff> cut_off_;
   fuse_chan* channel_ = nullptr;
   fuse_session* session_ = nullptr;
   std::thread thread_;
