@@ -386,5 +386,22 @@ TEST_F(OptionTest, WithDTheProgramStaysInTheForeground) {
   EXPECT_EQ(unmount(mountpoint(), program), 0);
 }
 
+TEST_F(OptionTest, WhatTheCallerIgnoresAndABrokenPipeDoNotEndTheProgram) {
+  const auto start = command("mirror", {"-f", mountpoint()},
+                             {{"MIRROR_ROOT", root("")}, {"MIRROR_LOG", directory() / "log"}, {"MIRROR", ""}});
+  Program program([&start] {
+    std::signal(SIGINT, SIG_IGN);  // as a shell does it for what it starts in the background
+    return start();
+  });
+  ASSERT_TRUE(mounted(mountpoint(), program));
+  for (const int number : {SIGINT, SIGPIPE}) program.signal(number);
+  EXPECT_EQ(program.wait(std::chrono::milliseconds(100)), -1);
+  EXPECT_EQ(::access(path("missing").c_str(), F_OK), -1);
+  EXPECT_EQ(errno, ENOENT);
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.wait(std::chrono::seconds(60)), 0) << program.output();
+  EXPECT_FALSE(is_mounted(mountpoint()));
+}
+
 }  // namespace
 }  // namespace fuselage::test
