@@ -40,7 +40,9 @@ struct PathOptions {
   std::optional<::uid_t> uid{};     ///< Show this owner.
   std::optional<::gid_t> gid{};     ///< Show this group.
 
-  Time remember{};              ///< Keep nodes that the kernel forgot (for NFS); `for_ever` is what noforget says.
+  /// Keep nodes that the kernel forgot, for NFS; `for_ever` is what noforget says. The kernel only asks for such nodes
+  /// with `Capability::EXPORT_SUPPORT`, which the session has to enable.
+  Time remember{};
   std::uint64_t max_nodes = 0;  ///< Ask the kernel to let go of nodes when there are more; 0: never.
 };
 
