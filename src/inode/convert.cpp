@@ -157,14 +157,12 @@ SetAttributes to_set_attributes(const wire::fuse_setattr_in& in) noexcept {
   if (has(wire::fattr::uid)) changes.uid = in.uid;
   if (has(wire::fattr::gid)) changes.gid = in.gid;
   if (has(wire::fattr::size)) changes.size = in.size;
-  if (has(wire::fattr::atime)) {
-    changes.atime = has(wire::fattr::atime_now) ? Timestamp::now() : to_timestamp(in.atime, in.atimensec);
-  }
-  if (has(wire::fattr::mtime)) {
-    changes.mtime = has(wire::fattr::mtime_now) ? Timestamp::now() : to_timestamp(in.mtime, in.mtimensec);
-  }
-  changes.atime_now = changes.atime && has(wire::fattr::atime_now);
-  changes.mtime_now = changes.mtime && has(wire::fattr::mtime_now);
+  changes.atime_now = has(wire::fattr::atime) && has(wire::fattr::atime_now);
+  changes.mtime_now = has(wire::fattr::mtime) && has(wire::fattr::mtime_now);
+  // One now for both, as touch(1) means it.
+  const Timestamp now = changes.atime_now || changes.mtime_now ? Timestamp::now() : Timestamp{};
+  if (has(wire::fattr::atime)) changes.atime = changes.atime_now ? now : to_timestamp(in.atime, in.atimensec);
+  if (has(wire::fattr::mtime)) changes.mtime = changes.mtime_now ? now : to_timestamp(in.mtime, in.mtimensec);
   if (has(wire::fattr::ctime)) changes.ctime = to_timestamp(in.ctime, in.ctimensec);
   changes.kill_suidgid = has(wire::fattr::kill_suidgid);
   return changes;
