@@ -4,6 +4,7 @@
 
 #include "python/convert.hpp"
 #include "python/threads.hpp"
+#include "python/waiter.hpp"
 
 namespace fuselage::python {
 namespace {
@@ -97,8 +98,10 @@ Ref PythonFileSystem::invoke(Handler handler, const Arguments&... arguments) {
 }
 
 template <class T, class Convert, class... Arguments>
-Result<T> PythonFileSystem::call(Handler handler, Convert convert, const Arguments&... arguments) {
+Result<T> PythonFileSystem::call(const Context& context, Handler handler, Convert convert,
+                                 const Arguments&... arguments) {
   if (!has(handler)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(handler).with_lock);
   T value{};
   const Ref result = invoke(handler, arguments...);
@@ -107,8 +110,9 @@ Result<T> PythonFileSystem::call(Handler handler, Convert convert, const Argumen
 }
 
 template <class... Arguments>
-Result<void> PythonFileSystem::tell(Handler handler, const Arguments&... arguments) {
+Result<void> PythonFileSystem::tell(const Context& context, Handler handler, const Arguments&... arguments) {
   if (!has(handler)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(handler).with_lock);
   if (!invoke(handler, arguments...)) return failed(handler);
   return {};
@@ -157,15 +161,15 @@ bool PythonFileSystem::raise_failure() {
 
 Result<void> PythonFileSystem::init(Negotiation& /*negotiation*/) {
   if (!has(Handler::init)) return {};
-  return tell(Handler::init);
+  return tell(Context(), Handler::init);
 }
 
 void PythonFileSystem::destroy() {
-  if (has(Handler::destroy)) static_cast<void>(tell(Handler::destroy));
+  if (has(Handler::destroy)) static_cast<void>(tell(Context(), Handler::destroy));
 }
 
 Reply<Entry> PythonFileSystem::lookup(const Context& context, Ino parent, std::string_view name) {
-  return call<Entry>(Handler::lookup, to_entry, parent, name, context);
+  return call<Entry>(context, Handler::lookup, to_entry, parent, name, context);
 }
 
 void PythonFileSystem::forget(Ino ino, std::uint64_t count) {
@@ -176,12 +180,13 @@ void PythonFileSystem::forget(Ino ino, std::uint64_t count) {
 }
 
 Reply<Attributes> PythonFileSystem::getattr(const Context& context, Ino ino, const OpenFile* /*file*/) {
-  return call<Attributes>(Handler::getattr, to_attributes, ino, context);
+  return call<Attributes>(context, Handler::getattr, to_attributes, ino, context);
 }
 
 Reply<Attributes> PythonFileSystem::setattr(const Context& context, Ino ino, const SetAttributes& changes,
                                             const OpenFile* file) {
   if (!has(Handler::setattr)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(Handler::setattr).with_lock);
   Attributes attributes;
   const Ref attr(entry_attributes(changes));
@@ -192,48 +197,48 @@ Reply<Attributes> PythonFileSystem::setattr(const Context& context, Ino ino, con
 }
 
 Reply<std::string> PythonFileSystem::readlink(const Context& context, Ino ino) {
-  return call<std::string>(Handler::readlink, to_bytes, ino, context);
+  return call<std::string>(context, Handler::readlink, to_bytes, ino, context);
 }
 
 Reply<Entry> PythonFileSystem::mknod(const Context& context, Ino parent, std::string_view name, mode_t mode,
                                      dev_t rdev) {
-  return call<Entry>(Handler::mknod, to_entry, parent, name, mode, std::uint64_t{rdev}, context);
+  return call<Entry>(context, Handler::mknod, to_entry, parent, name, mode, std::uint64_t{rdev}, context);
 }
 
 Reply<Entry> PythonFileSystem::mkdir(const Context& context, Ino parent, std::string_view name, mode_t mode) {
-  return call<Entry>(Handler::mkdir, to_entry, parent, name, mode | S_IFDIR, context);
+  return call<Entry>(context, Handler::mkdir, to_entry, parent, name, mode | S_IFDIR, context);
 }
 
 Reply<void> PythonFileSystem::unlink(const Context& context, Ino parent, std::string_view name) {
-  return tell(Handler::unlink, parent, name, context);
+  return tell(context, Handler::unlink, parent, name, context);
 }
 
 Reply<void> PythonFileSystem::rmdir(const Context& context, Ino parent, std::string_view name) {
-  return tell(Handler::rmdir, parent, name, context);
+  return tell(context, Handler::rmdir, parent, name, context);
 }
 
 Reply<Entry> PythonFileSystem::symlink(const Context& context, Ino parent, std::string_view name,
                                        std::string_view target) {
-  return call<Entry>(Handler::symlink, to_entry, parent, name, target, context);
+  return call<Entry>(context, Handler::symlink, to_entry, parent, name, target, context);
 }
 
 Reply<void> PythonFileSystem::rename(const Context& context, Ino parent, std::string_view name, Ino new_parent,
                                      std::string_view new_name, RenameFlags flags) {
   if (!flags.no_replace && !flags.exchange && !flags.whiteout) {
-    return tell(Handler::rename, parent, name, new_parent, new_name, context);
+    return tell(context, Handler::rename, parent, name, new_parent, new_name, context);
   }
   if (!has(Handler::rename2)) return Error{EINVAL};
   const int bits = (flags.no_replace ? RENAME_NOREPLACE : 0) | (flags.exchange ? RENAME_EXCHANGE : 0) |
                    (flags.whiteout ? RENAME_WHITEOUT : 0);
-  return tell(Handler::rename2, parent, name, new_parent, new_name, bits, context);
+  return tell(context, Handler::rename2, parent, name, new_parent, new_name, bits, context);
 }
 
 Reply<Entry> PythonFileSystem::link(const Context& context, Ino ino, Ino new_parent, std::string_view new_name) {
-  return call<Entry>(Handler::link, to_entry, ino, new_parent, new_name, context);
+  return call<Entry>(context, Handler::link, to_entry, ino, new_parent, new_name, context);
 }
 
 Reply<Opened> PythonFileSystem::open(const Context& context, Ino ino, OpenFlags flags) {
-  const auto handle = call<std::uint64_t>(Handler::open, to_number, ino, flags.value, context);
+  const auto handle = call<std::uint64_t>(context, Handler::open, to_number, ino, flags.value, context);
   if (!handle) return handle.error();
   Opened result = opened(*handle);
   result.keep_cache = true;
@@ -242,16 +247,16 @@ Reply<Opened> PythonFileSystem::open(const Context& context, Ino ino, OpenFlags 
 
 Reply<Data> PythonFileSystem::read(const Context& context, Ino /*ino*/, const OpenFile& file, Range range) {
   const auto convert = [&](PyObject* result, Data& data) { return to_data(result, context, range.size, data); };
-  return call<Data>(Handler::read, convert, file, range.offset, std::uint64_t{range.size});
+  return call<Data>(context, Handler::read, convert, file, range.offset, std::uint64_t{range.size});
 }
 
-Reply<std::size_t> PythonFileSystem::write(const Context& /*context*/, Ino /*ino*/, const OpenFile& file,
+Reply<std::size_t> PythonFileSystem::write(const Context& context, Ino /*ino*/, const OpenFile& file,
                                            std::uint64_t offset, Bytes bytes, WriteFlags /*flags*/) {
-  return call<std::size_t>(Handler::write, to_number, file, offset, bytes);
+  return call<std::size_t>(context, Handler::write, to_number, file, offset, bytes);
 }
 
 Reply<void> PythonFileSystem::flush(const Context& context, Ino ino, const OpenFile& file) {
-  const auto told = tell(Handler::flush, file);
+  const auto told = tell(context, Handler::flush, file);
   if (!has(Handler::setlk)) return told;
   // close(2) drops the record locks of its owner, without the kernel saying so in another way.
   [[maybe_unused]] const auto dropped = setlk(context, ino, file, unlock_all(false), false);
@@ -261,43 +266,45 @@ Reply<void> PythonFileSystem::flush(const Context& context, Ino ino, const OpenF
 
 Reply<void> PythonFileSystem::release(const Context& context, Ino ino, const OpenFile& file, bool flock_unlock) {
   if (flock_unlock) static_cast<void>(setlk(context, ino, file, unlock_all(true), false));
-  return tell(Handler::release, file);
+  return tell(Context(), Handler::release, file);
 }
 
-Reply<void> PythonFileSystem::fsync(const Context& /*context*/, Ino /*ino*/, const OpenFile& file, bool data_only) {
-  return tell(Handler::fsync, file, data_only);
+Reply<void> PythonFileSystem::fsync(const Context& context, Ino /*ino*/, const OpenFile& file, bool data_only) {
+  return tell(context, Handler::fsync, file, data_only);
 }
 
 Reply<Opened> PythonFileSystem::opendir(const Context& context, Ino ino, OpenFlags /*flags*/) {
-  const auto handle = call<std::uint64_t>(Handler::opendir, to_number, ino, context);
+  const auto handle = call<std::uint64_t>(context, Handler::opendir, to_number, ino, context);
   if (!handle) return handle.error();
   return opened(*handle);
 }
 
-Result<void> PythonFileSystem::list(Handler handler, const OpenFile& file, std::uint64_t offset, DirectorySink& sink) {
+Result<void> PythonFileSystem::list(const Context& context, Handler handler, const OpenFile& file, std::uint64_t offset,
+                                    DirectorySink& sink) {
   if (!has(handler)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(handler).with_lock);
   const Ref entries = invoke(handler, file, offset);
   if (!entries || !to_listing(entries.get(), sink, handler == Handler::readdirplus)) return failed(handler);
   return {};
 }
 
-Reply<void> PythonFileSystem::readdir(const Context& /*context*/, Ino /*ino*/, const OpenFile& file,
-                                      std::uint64_t offset, DirectorySink& sink) {
+Reply<void> PythonFileSystem::readdir(const Context& context, Ino /*ino*/, const OpenFile& file, std::uint64_t offset,
+                                      DirectorySink& sink) {
   const bool plus = sink.wants_entries() && has(Handler::readdirplus);
-  return list(plus ? Handler::readdirplus : Handler::readdir, file, offset, sink);
+  return list(context, plus ? Handler::readdirplus : Handler::readdir, file, offset, sink);
 }
 
 Reply<void> PythonFileSystem::releasedir(const Context& /*context*/, Ino /*ino*/, const OpenFile& file) {
-  return tell(Handler::releasedir, file);
+  return tell(Context(), Handler::releasedir, file);
 }
 
-Reply<void> PythonFileSystem::fsyncdir(const Context& /*context*/, Ino /*ino*/, const OpenFile& file, bool data_only) {
-  return tell(Handler::fsyncdir, file, data_only);
+Reply<void> PythonFileSystem::fsyncdir(const Context& context, Ino /*ino*/, const OpenFile& file, bool data_only) {
+  return tell(context, Handler::fsyncdir, file, data_only);
 }
 
 Reply<StatFs> PythonFileSystem::statfs(const Context& context, Ino /*ino*/) {
-  return call<StatFs>(Handler::statfs, to_statfs, context);
+  return call<StatFs>(context, Handler::statfs, to_statfs, context);
 }
 
 // llfuse's setxattr has no flags: whether there is such an attribute is asked for. False: `refusal` is an errno, or
@@ -327,6 +334,7 @@ Reply<void> PythonFileSystem::setxattr(const Context& context, Ino ino, std::str
     return {};
   }
   if (!has(Handler::setxattr)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(Handler::setxattr).with_lock);
   int refusal = 0;
   if (!check_xattr_flags(context, ino, name, flags, refusal)) {
@@ -343,20 +351,20 @@ Reply<Data> PythonFileSystem::getxattr(const Context& context, Ino ino, std::str
     data = Data::own(std::move(bytes));
     return true;
   };
-  return call<Data>(Handler::getxattr, convert, ino, name, context);
+  return call<Data>(context, Handler::getxattr, convert, ino, name, context);
 }
 
 Reply<std::vector<std::string>> PythonFileSystem::listxattr(const Context& context, Ino ino) {
-  return call<std::vector<std::string>>(Handler::listxattr, to_names, ino, context);
+  return call<std::vector<std::string>>(context, Handler::listxattr, to_names, ino, context);
 }
 
 Reply<void> PythonFileSystem::removexattr(const Context& context, Ino ino, std::string_view name) {
-  return tell(Handler::removexattr, ino, name, context);
+  return tell(context, Handler::removexattr, ino, name, context);
 }
 
 Reply<void> PythonFileSystem::access(const Context& context, Ino ino, int mask) {
   const auto convert = [](PyObject* result, int& allowed) { return (allowed = PyObject_IsTrue(result)) >= 0; };
-  const auto allowed = call<int>(Handler::access, convert, ino, mask, context);
+  const auto allowed = call<int>(context, Handler::access, convert, ino, mask, context);
   if (!allowed) return allowed.error();
   if (*allowed == 0) return Error{EACCES};
   return {};
@@ -364,11 +372,12 @@ Reply<void> PythonFileSystem::access(const Context& context, Ino ino, int mask) 
 
 Reply<Created> PythonFileSystem::create(const Context& context, Ino parent, std::string_view name, mode_t mode,
                                         OpenFlags flags) {
-  return call<Created>(Handler::create, to_created, parent, name, mode, flags.value, context);
+  return call<Created>(context, Handler::create, to_created, parent, name, mode, flags.value, context);
 }
 
 Reply<Lock> PythonFileSystem::getlk(const Context& context, Ino /*ino*/, const OpenFile& file, Lock lock) {
   if (!has(Handler::getlk)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(Handler::getlk).with_lock);
   const Ref asked = lock_dict(lock, file.lock_owner);
   const Ref result = invoke(Handler::getlk, file, asked, context);
@@ -378,6 +387,7 @@ Reply<Lock> PythonFileSystem::getlk(const Context& context, Ino /*ino*/, const O
 
 Reply<void> PythonFileSystem::setlk(const Context& context, Ino /*ino*/, const OpenFile& file, Lock lock, bool wait) {
   if (!has(Handler::setlk)) return Error{ENOSYS};
+  const Asking asking(context);
   const Inside inside(method(Handler::setlk).with_lock);
   const Ref asked = lock_dict(lock, file.lock_owner);
   if (!invoke(Handler::setlk, file, asked, wait, context)) return failed(Handler::setlk);
@@ -386,32 +396,33 @@ Reply<void> PythonFileSystem::setlk(const Context& context, Ino /*ino*/, const O
 
 Reply<IoctlReply> PythonFileSystem::ioctl(const Context& context, Ino /*ino*/, const OpenFile& file,
                                           const IoctlCall& ask) {
-  return call<IoctlReply>(Handler::ioctl, to_ioctl, file, ask.command, ask.argument, ask.input,
+  return call<IoctlReply>(context, Handler::ioctl, to_ioctl, file, ask.command, ask.argument, ask.input,
                           std::uint64_t{ask.output_size}, context);
 }
 
 Reply<std::uint32_t> PythonFileSystem::poll(const Context& context, Ino /*ino*/, const OpenFile& file,
                                             std::uint32_t events, PollHandle wake) {
-  const auto ready = call<std::uint64_t>(Handler::poll, to_number, file, events, wake, context);
+  const auto ready = call<std::uint64_t>(context, Handler::poll, to_number, file, events, wake, context);
   if (!ready) return ready.error();
   return static_cast<std::uint32_t>(*ready);
 }
 
-Reply<void> PythonFileSystem::fallocate(const Context& /*context*/, Ino /*ino*/, const OpenFile& file, int mode,
+Reply<void> PythonFileSystem::fallocate(const Context& context, Ino /*ino*/, const OpenFile& file, int mode,
                                         std::uint64_t offset, std::uint64_t length) {
-  return tell(Handler::fallocate, file, mode, offset, length);
+  return tell(context, Handler::fallocate, file, mode, offset, length);
 }
 
-Reply<std::uint64_t> PythonFileSystem::lseek(const Context& /*context*/, Ino /*ino*/, const OpenFile& file,
+Reply<std::uint64_t> PythonFileSystem::lseek(const Context& context, Ino /*ino*/, const OpenFile& file,
                                              std::uint64_t offset, int whence) {
-  return call<std::uint64_t>(Handler::lseek, to_number, file, offset, whence);
+  return call<std::uint64_t>(context, Handler::lseek, to_number, file, offset, whence);
 }
 
-Reply<std::uint64_t> PythonFileSystem::copy_file_range(const Context& /*context*/, Ino /*ino*/, const OpenFile& file,
+Reply<std::uint64_t> PythonFileSystem::copy_file_range(const Context& context, Ino /*ino*/, const OpenFile& file,
                                                        std::uint64_t offset, Ino /*target_ino*/, const OpenFile& target,
                                                        std::uint64_t target_offset, std::uint64_t length,
                                                        std::uint64_t flags) {
-  return call<std::uint64_t>(Handler::copy_file_range, to_number, file, offset, target, target_offset, length, flags);
+  return call<std::uint64_t>(context, Handler::copy_file_range, to_number, file, offset, target, target_offset, length,
+                             flags);
 }
 
 }  // namespace fuselage::python

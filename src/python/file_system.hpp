@@ -111,10 +111,11 @@ class PythonFileSystem final : public FileSystem {
   Ref invoke(Handler handler, const Arguments&... arguments);
   // The same from anywhere, and what `convert(result, value)`, false with an exception, makes of it.
   template <class T, class Convert, class... Arguments>
-  Result<T> call(Handler handler, Convert convert, const Arguments&... arguments);
+  Result<T> call(const Context& context, Handler handler, Convert convert, const Arguments&... arguments);
   template <class... Arguments>
-  Result<void> tell(Handler handler, const Arguments&... arguments);
-  Result<void> list(Handler handler, const OpenFile& file, std::uint64_t offset, DirectorySink& sink);
+  Result<void> tell(const Context& context, Handler handler, const Arguments&... arguments);
+  Result<void> list(const Context& context, Handler handler, const OpenFile& file, std::uint64_t offset,
+                    DirectorySink& sink);
   bool check_xattr_flags(const Context& context, Ino ino, std::string_view name, XattrFlags flags, int& refusal);
 
   // With the GIL: ends the loop, which shall raise it, unless it shall raise another already: false.

@@ -2,6 +2,7 @@
 #include "python/data.hpp"
 #include "python/session.hpp"
 #include "python/threads.hpp"
+#include "python/waiter.hpp"
 
 namespace fuselage::python {
 namespace {
@@ -22,6 +23,9 @@ PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__core() {
   using namespace fuselage::python;
   Ref module(PyModule_Create(&definition));
-  if (!module || !add_data_types(module.get()) || !add_lock(module.get()) || !add_session(module.get())) return nullptr;
+  if (!module || !add_data_types(module.get()) || !add_lock(module.get()) || !add_waiter(module.get()) ||
+      !add_session(module.get())) {
+    return nullptr;
+  }
   return module.release();
 }

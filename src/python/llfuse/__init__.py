@@ -8,7 +8,8 @@
         llfuse.close()
 
 Handlers run with the global lock held. One that waits for something releases it meanwhile (`with lock_released:`).
-A handler may also be an `async def`; it runs without the lock, on an event loop in a thread of this module.
+A handler may also be an `async def`; it runs without the lock, on an event loop in a thread of this module. It is
+cancelled when the caller is interrupted or the session stops, and the answer is EINTR then, unless it goes on.
 
 Several file systems in one process are several objects of the class Session, which has the functions of this module
 as methods, and more.

@@ -1,9 +1,12 @@
 """Handlers that are coroutines."""
 
 import asyncio
+import errno
 import functools
 import inspect
 import threading
+
+from ._core import FUSEError, Waiter
 
 # As many entries as one answer of readdir can hold.
 MOST_ENTRIES = 4096
@@ -26,11 +29,7 @@ class Loop:
         def run(*arguments):
             if self._thread is None:
                 self._begin()
-            call = _outcome(function, arguments)
-            result, exception = asyncio.run_coroutine_threadsafe(call, self._loop).result()
-            if exception is not None:
-                raise exception
-            return result
+            return _Call(self._loop, function, arguments).result()
 
         return run
 
@@ -48,10 +47,44 @@ class Loop:
         self._loop.close()
 
 
+class _Call:
+    """One call of a coroutine function. A worker waits for it, and cancels it when the caller is interrupted."""
+
+    def __init__(self, loop, function, arguments):
+        self._loop = loop
+        self._coroutine = _outcome(function, arguments)
+        self._over = Waiter()
+        loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self):
+        self._task = self._loop.create_task(self._coroutine)
+        self._task.add_done_callback(lambda _: self._over.set())
+
+    def _cancel(self):
+        self._task.cancel()
+
+    def result(self):
+        interrupted = not self._over.wait(True)
+        if interrupted:
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._over.wait(False)
+        if self._task.cancelled():
+            raise FUSEError(errno.EINTR) if interrupted else asyncio.CancelledError
+        result, exception = self._task.result()
+        if exception is None:
+            return result
+        try:
+            raise exception
+        finally:
+            del self, exception  # which its traceback would keep
+
+
 async def _outcome(function, arguments):
     """The result of a coroutine function or its exception: SystemExit, left alone, would end the loop."""
     try:
         return await function(*arguments), None
+    except asyncio.CancelledError:
+        raise
     except BaseException as exception:
         return None, exception
 
