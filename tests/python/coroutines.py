@@ -2,7 +2,10 @@
 
 import asyncio
 import errno
+import fcntl
 import os
+import signal
+import subprocess
 import sys
 import threading
 
@@ -138,6 +141,94 @@ class Coroutines(MountCase):
 
     def test_leaving_the_interpreter_is_an_exception_too(self):
         self.leaves(AsyncEvery("getattr", lambda: sys.exit(3)))
+
+
+class Interrupts(MountCase):
+    class Ops(AsyncEvery):
+        """`waits` never answers, unless it is cancelled and has something to `say`."""
+
+        def __init__(self, waits, say=None):
+            super().__init__()
+            self.say = say
+            self.inside, self.cancelled = threading.Event(), threading.Event()
+            setattr(self, waits, self.wait)
+
+        async def wait(self, *arguments):
+            if arguments[1:] and isinstance(arguments[1], dict) and arguments[1]["type"] == fcntl.F_UNLCK:
+                return None
+            self.inside.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                if self.say is None:
+                    raise
+                return self.say
+
+    def client(self, name, when_signalled="1 / 0"):
+        """A process that makes the call and says how that ended."""
+        script = """
+import pathlib, signal, sys
+sys.path.insert(0, sys.argv[2])
+from harness import error_of
+from mistakes import asked
+signal.signal(signal.SIGUSR1, lambda *_: eval(sys.argv[4]))
+try:
+    asked(pathlib.Path(sys.argv[1]))[sys.argv[3]]()
+    print("no error")
+except ZeroDivisionError:
+    print("interrupted")
+except OSError as error:
+    print(error)
+"""
+        command = [sys.executable, "-B", "-c", script, self.mountpoint, os.path.dirname(__file__), name, when_signalled]
+        client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(client.stdout.close)
+        return client
+
+    def test_who_waits_is_cancelled_when_the_caller_is_interrupted(self):
+        # Not with `read`: the kernel waits for pages and for O_DIRECT without listening to signals.
+        for name in ("open", "getattr", "setlk", "readdir", "write"):
+            ops = self.Ops(name)
+            with self.subTest(name), self.serving(ops) as session:
+                client = self.client(name)
+                self.assertTrue(ops.inside.wait(60))
+                self.assertFalse(ops.cancelled.is_set())
+                client.send_signal(signal.SIGUSR1)
+                self.assertEqual(client.communicate(timeout=60)[0], "interrupted\n")
+                self.assertTrue(ops.cancelled.is_set())
+                self.assertGreaterEqual(session.statistics()["interrupts"], 1)
+
+    def test_it_may_go_on(self):
+        ops = self.Ops("write", say=1)
+        with self.serving(ops) as session:
+            client = self.client("write", when_signalled="None")
+            self.assertTrue(ops.inside.wait(60))
+            client.send_signal(signal.SIGUSR1)
+            self.assertEqual(client.communicate(timeout=60)[0], "no error\n")
+            self.assertTrue(ops.cancelled.is_set())
+            self.assertEqual(session.statistics()["operations"]["WRITE"]["count"], 1)  # EINTR would be asked again
+
+    def test_the_end_of_the_session_cancels_too(self):
+        ops = self.Ops("getattr")
+        session = llfuse.Session(ops, str(self.mountpoint))
+        thread = Thread(session.main, handle_signals=False)
+        client = self.client("getattr")
+        self.assertTrue(ops.inside.wait(60))
+        session.stop()
+        self.assertIsNone(thread.result())
+        self.assertTrue(ops.cancelled.is_set())
+        session.close()
+        client.communicate(timeout=60)
+
+    def test_a_handler_that_cancels_itself_is_an_exception(self):
+        async def cancel(*_):
+            raise asyncio.CancelledError
+
+        ops = AsyncEvery()
+        ops.getattr = cancel
+        with self.serving(ops, on_error="continue"):
+            self.logs("getattr", asyncio.CancelledError, lambda: os.stat(self.mountpoint))
 
 
 if __name__ == "__main__":
