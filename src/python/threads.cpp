@@ -25,8 +25,18 @@ struct Visitor {
     const Ref number(PyLong_FromLong(++threads_so_far));
     tell(number.get());
   }
+  // A thread of Python's own, to which it has said goodbye already.
+  void leave_behind_nothing() {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    Py_CLEAR(spare);
+    PyGILState_Release(state);
+  }
   ~Visitor() {
-    if (!is_known || _Py_IsFinalizing()) return;
+    if (_Py_IsFinalizing() || !Py_IsInitialized()) return;
+    if (!is_known) {
+      if (spare != nullptr) leave_behind_nothing();
+      return;
+    }
     PyEval_RestoreThread(PyGILState_GetThisThreadState());
     Py_CLEAR(spare);
     tell(nullptr);
