@@ -10,7 +10,7 @@ import sys
 import llfuse
 
 from coroutines import AsyncEvery
-from harness import MountCase, error_of, eventually, main
+from harness import MountCase, Thread, error_of, eventually, main
 from mistakes import Every, asked, boom
 from notes import NOTE, Notes
 
@@ -101,9 +101,11 @@ class Leaks(MountCase):
 
     def test_sessions(self):
         def session():
-            one = llfuse.Session(Notes(), str(self.mountpoint))
+            one = llfuse.Session(Notes(timeout=0), str(self.mountpoint))
+            thread = Thread(one.main, 1, handle_signals=False)
+            os.stat(self.mountpoint)
             one.stop()
-            one.main(handle_signals=False)
+            thread.result()
             one.close()
 
         self.keeps_no_objects("session", session)

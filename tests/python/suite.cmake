@@ -5,14 +5,14 @@ endif()
 
 set(python_environment PYTHONPATH=${FUSELAGE_PYTHON_TREE} PYTHONDONTWRITEBYTECODE=1)
 if(FUSELAGE_SANITIZE MATCHES address)
-  # The interpreter neither has AddressSanitizer, nor shows it its own allocations, nor frees all of them.
+  # The interpreter neither has AddressSanitizer nor shows it its own allocations.
   foreach(library asan stdc++)
     execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=lib${library}.so
                     OUTPUT_VARIABLE path OUTPUT_STRIP_TRAILING_WHITESPACE)
     list(APPEND runtimes ${path})
   endforeach()
   list(JOIN runtimes ":" runtimes)
-  list(APPEND python_environment LD_PRELOAD=${runtimes} PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0)
+  list(APPEND python_environment LD_PRELOAD=${runtimes} PYTHONMALLOC=malloc)
 endif()
 
 # python_test(NAME [LABEL LABEL] [TIMEOUT SECONDS] [ARGUMENTS ...]): a program of unittest, with the module in its path.
