@@ -243,6 +243,7 @@ TEST_F(LlfuseListing, is_in_order_and_goes_on_from_any_place) {
   std::vector<long> places;
   for (int i = 0; i < static_cast<int>(entries); ++i) {
     places.push_back(::telldir(listing_));
+    ASSERT_EQ(places.back(), i);
     ASSERT_EQ(next(), i);
   }
   EXPECT_EQ(next(), -1);
