@@ -563,8 +563,9 @@ session.close()
 def has_ring():
     """Whether the kernel has FUSE over io_uring, and it is switched on."""
     try:
-        with open("/sys/module/fuse/parameters/enable_uring") as enabled, open("/proc/sys/kernel/io_uring_disabled") as off:
-            return enabled.read(1) == "Y" and off.read(1) == "0"
+        with open("/sys/module/fuse/parameters/enable_uring") as enabled:
+            with open("/proc/sys/kernel/io_uring_disabled") as disabled:
+                return enabled.read(1) == "Y" and disabled.read(1) == "0"
     except FileNotFoundError:
         return False
 
