@@ -35,7 +35,10 @@ data=$scratch/data
 pid=
 helpers=()  # processes that end with us
 loop=
+as=()  # runs the program and its user as somebody else
+user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
 mkdir "$mnt" "$data"
+# Root may not look at what an ordinary user has mounted.
 mounted() { grep -qF " $mnt " /proc/self/mountinfo; }
 finish() {
   local status=$?
@@ -50,10 +53,16 @@ finish() {
   exit "$status"
 }
 trap finish EXIT
+trap 'echo "$name: line $LINENO does not hold" >&2' ERR
+
+# refused COMMAND...: it must fail.
+refused() {
+  if "$@" >/dev/null 2>&1; then fail "that should be refused: $*"; fi
+}
 
 # start PROGRAM ARGUMENT...: in the foreground of a job of ours.
 start() {
-  "$tool" run --stats -- "$@" >"$scratch/log" 2>&1 &
+  "${as[@]}" "$tool" run --stats -- "$@" >"$scratch/log" 2>&1 &
   pid=$!
 }
 
@@ -75,7 +84,7 @@ serve() {
 # By the name of the test: programs that ask for one thread, and those with a loop of their own. All others must be
 # served over io_uring where the kernel has it.
 declare -A threads=(
-  [bindfs]=one [afuse]=one [archivemount]=one [fuse-zip]=one [exfat]=one [httpfs2]=one
+  [bindfs]=one [bindfs-permissions]=one [afuse]=one [archivemount]=one [fuse-zip]=one [exfat]=one [httpfs2]=one
   [casync]=one [perl]=one [llfuse]=own [zfs]=own
 )
 uring=$(cat /sys/module/fuse/parameters/enable_uring 2>/dev/null || true)
@@ -109,6 +118,21 @@ leave() {
   ended
 }
 
+# perish PROGRAM ARGUMENT...: killed, it must take its mount along.
+perish() {
+  serve "$@"
+  kill -9 "$(pgrep -P "$pid")"
+  local code=0
+  wait "$pid" || code=$?
+  ((code == 137)) || fail "it ended with $code, not by the signal"
+  pid=
+  for _ in {1..600}; do
+    mounted || return 0
+    sleep 0.1
+  done
+  fail "it is still mounted"
+}
+
 # stock: fills the data directory with what a program that only reads shall show.
 stock() {
   mkdir "$data/many"
@@ -138,13 +162,14 @@ declare -A lacks=(
   [loggedfs]=xattrs
   [avfs]=xattrs
   [securefs]=xattrs
+  [bindfs-threads]=locks
 )
 
 # exercise [DIRECTORY [WHAT...]]: reads and writes as on any file system, all but WHAT.
 exercise() {
   local without
   read -ra without <<<"${lacks[$name]-} ${*:2}"
-  /usr/bin/python3 "$here/exercise.py" "${1:-$mnt}" "${without[@]/#/-}" >"$scratch/exercise" 2>&1 || {
+  "${as[@]}" /usr/bin/python3 "$here/exercise.py" "${1:-$mnt}" "${without[@]/#/-}" >"$scratch/exercise" 2>&1 || {
     cat "$scratch/exercise" >&2
     fail "it does not do what file systems do"
   }
@@ -162,20 +187,91 @@ mirror() {
 case $name in
   bindfs)
     need bindfs
-    serve bindfs -f "$data" "$mnt"
-    exercise
+    mirror bindfs -f "$data" "$mnt"
     leave
-    for option in -s -d -omodules=subdir,subdir=/; do
+    for option in -s -d; do
       serve bindfs -f "$option" "$data" "$mnt"
       exercise "$mnt" many big
-      echo text >"$mnt/file"
-      [[ $(<"$data/file") == text ]]
       leave
     done
-    serve bindfs -f "$data" "$mnt"
-    [[ $(<"$mnt/file") == text ]]
+    mkdir "$data/inner"
+    serve bindfs -f -o modules=subdir:iconv,subdir=/inner,from_code=ISO-8859-1,to_code=UTF-8 "$data" "$mnt"
+    exercise
+    echo text >"$mnt/"$'\xc3\xa4'
+    [[ $(<"$data/inner/"$'\xe4') == text ]]
     kill "$pid"  # the tool tells the program
     ended
+    exit
+    ;;
+  bindfs-threads)
+    need bindfs flock
+    mirror bindfs -f -o multithreaded,enable-lock-forwarding "$data" "$mnt"
+    refused flock "$mnt/file" flock --nonblock "$data/file" true
+    ;;
+  bindfs-permissions)
+    need bindfs setpriv setfattr
+    chmod 755 "$scratch"
+    chmod 777 "$data"
+    echo text >"$data/file"
+    mkdir "$data/directory"
+    serve bindfs -f --perms=0600:u+D --force-user=nobody --force-group=daemon "$data" "$mnt"
+    [[ $(stat -c "%a %U %G" "$mnt/file" "$mnt/directory") == "600 nobody daemon"$'\n'"700 nobody daemon" ]]
+    [[ $("${user[@]}" cat "$mnt/file") == text ]]
+    refused setpriv --reuid=daemon --clear-groups cat "$mnt/file"
+    leave
+    serve bindfs -f --mirror-only=nobody "$data" "$mnt"
+    [[ $("${user[@]}" stat -c %U "$mnt/file") == nobody && $(stat -c %U "$mnt/file") == root ]]
+    refused setpriv --reuid=daemon --clear-groups cat "$mnt/file"
+    leave
+    serve bindfs -f --map=root/daemon:@root/@daemon "$data" "$mnt"
+    "${user[@]}" touch "$mnt/by-user"
+    [[ $(stat -c "%U %G" "$mnt/file" "$data/by-user") == "daemon daemon"$'\n'"nobody nogroup" ]]
+    leave
+    serve bindfs -f --create-for-user=nobody --create-for-group=daemon --create-with-perms=0640 "$data" "$mnt"
+    touch "$mnt/for-user"
+    [[ $(stat -c "%a %U %G" "$data/for-user") == "640 nobody daemon" ]]
+    leave
+    serve bindfs -f --chmod-ignore --chown-ignore --chgrp-deny --xattr-none --delete-deny --rename-deny "$data" "$mnt"
+    chmod 600 "$mnt/file"
+    chown nobody "$mnt/file"
+    [[ $(stat -c "%a %U" "$data/file") == "644 root" ]]
+    refused chgrp daemon "$mnt/file"
+    refused setfattr -n user.one -v two "$mnt/file"
+    refused rm "$mnt/file"
+    refused mv "$mnt/file" "$mnt/moved"
+    leave
+    serve bindfs -f --chmod-filter=g+w --chown-deny --xattr-ro "$data" "$mnt"
+    chmod 600 "$mnt/file"
+    [[ $(stat -c %a "$data/file") == 620 ]]
+    refused chown nobody "$mnt/file"
+    refused setfattr -n user.one -v two "$mnt/file"
+    leave
+    ln "$data/file" "$data/other"
+    ln -s file "$data/link"
+    serve bindfs -f -r --hide-hard-links --resolve-symlinks "$data" "$mnt"
+    [[ $(stat -c "%F %h" "$mnt/link") == "regular file 1" ]]
+    refused touch "$mnt/new"
+    ;;
+  bindfs-user)
+    need bindfs setpriv fusermount
+    # In this namespace everybody may open it, as where udev has made it.
+    mknod -m 666 "$scratch/fuse" c 10 229
+    mount --bind "$scratch/fuse" /dev/fuse
+    chmod 755 "$scratch"
+    chown nobody "$mnt" "$data"
+    as=("${user[@]}")
+    "${as[@]}" test -x "$tool" -a -r "$here" || skip "the tree is not for everybody to read"
+    serve bindfs -f --no-allow-other -o multithreaded "$data" "$mnt"
+    exercise
+    refused ls "$mnt"  # root is another user
+    "${as[@]}" fusermount -u "$mnt"
+    ended
+    perish bindfs -f --no-allow-other -o multithreaded,auto_unmount "$data" "$mnt"
+    exit
+    ;;
+  bindfs-killed)
+    need bindfs fusermount
+    perish bindfs -f -o auto_unmount "$data" "$mnt"
     exit
     ;;
   unionfs)
