@@ -84,7 +84,7 @@ serve() {
 # By the name of the test: programs that ask for one thread, and those with a loop of their own. All others must be
 # served over io_uring where the kernel has it.
 declare -A threads=(
-  [bindfs]=one [bindfs-permissions]=one [afuse]=one [archivemount]=one [fuse-zip]=one [exfat]=one [httpfs2]=one
+  [bindfs]=one [bindfs-permissions]=one [afuse]=one [archivemount]=one [fuse-zip]=one [wim]=one [exfat]=one [httpfs2]=one
   [casync]=one [perl]=one [llfuse]=own [zfs]=own
 )
 uring=$(cat /sys/module/fuse/parameters/enable_uring 2>/dev/null || true)
@@ -158,11 +158,13 @@ declare -A lacks=(
   [fuse-zip]="links xattrs"
   [exfat]="modes symlinks links xattrs"
   [unionfs]=xattrs
+  [posixovl]="modes xattrs"
   [afuse]=xattrs
   [loggedfs]=xattrs
   [avfs]=xattrs
   [securefs]=xattrs
   [bindfs-threads]=locks
+  [fuse-python]=xattrs
 )
 
 # exercise [DIRECTORY [WHAT...]]: reads and writes as on any file system, all but WHAT.
@@ -324,6 +326,44 @@ case $name in
     /usr/bin/python3 -c 'import fusepy' 2>/dev/null || skip "python3-fusepy is not installed"
     serve /usr/bin/python3 "$here/servers/memory_fusepy.py" "$mnt"
     exercise
+    ;;
+  fuse-python)
+    need /usr/bin/python3
+    /usr/bin/python3 -c 'import fuse' 2>/dev/null || skip "python3-fuse is not installed"
+    mirror /usr/bin/python3 "$here/servers/mirror_fuse.py" "$mnt" -f -o "root=$data"
+    ;;
+  mhddfs)
+    need mhddfs
+    mkdir "$scratch/other"
+    echo text >"$scratch/other/file"
+    serve mhddfs "$data,$scratch/other" "$mnt" -f
+    [[ $(<"$mnt/file") == text ]]
+    exercise
+    ;;
+  convmvfs)
+    need convmvfs
+    mirror convmvfs "$mnt" -f -o "srcdir=$data,icharset=iso-8859-1,ocharset=utf-8"
+    echo text >"$mnt/"$'\xc3\xa4'
+    [[ $(<"$data/"$'\xe4') == text ]]
+    ;;
+  posixovl)
+    need mount.posixovl
+    mirror mount.posixovl -S "$data" "$mnt" -- -f
+    ;;
+  wim)
+    need wimcapture
+    stock
+    wimcapture "$data" "$scratch/archive.wim" --unix-data >/dev/null
+    serve wimmountrw "$scratch/archive.wim" "$mnt" --unix-data --debug
+    show
+    exercise
+    cp "$data/file" "$mnt/new"
+    wimunmount --commit "$mnt" >/dev/null
+    ended
+    mkdir "$scratch/applied"
+    wimapply "$scratch/archive.wim" "$scratch/applied" >/dev/null
+    cmp "$data/file" "$scratch/applied/new"
+    exit
     ;;
   loggedfs)
     need loggedfs

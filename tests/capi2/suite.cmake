@@ -73,9 +73,9 @@ add_test(NAME capi2.headers
 set_tests_properties(capi2.exports capi2.headers PROPERTIES LABELS fast SKIP_RETURN_CODE 77)
 
 # Packaged programs, unmodified.
-foreach(name bindfs bindfs-threads bindfs-permissions bindfs-user bindfs-killed unionfs fuseiso afuse archivemount fuse-
-            zip fusepy loggedfs disorderfs encfs fuse2fs exfat httpfs2 casync s3backer avfs securefs perl perl-threads
-            llfuse zfs)
+foreach(name bindfs bindfs-threads bindfs-permissions bindfs-user bindfs-killed unionfs mhddfs posixovl convmvfs fuseiso
+            afuse archivemount fuse-zip wim fusepy fuse-python loggedfs disorderfs encfs fuse2fs exfat httpfs2 casync
+            s3backer avfs securefs perl perl-threads llfuse zfs)
   add_test(NAME capi2.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/clients.sh ${name} $<TARGET_FILE:fuselage>)
   set_tests_properties(capi2.${name} PROPERTIES LABELS clients SKIP_RETURN_CODE 77 TIMEOUT 300)
 endforeach()
