@@ -133,7 +133,8 @@ Error PythonFileSystem::failed(Handler handler) {
   // What `destroy` raises is for `close`, which is waiting for it; KeyboardInterrupt and SystemExit are for the
   // program.
   const bool shall_raise = on_error_.load() == OnError::raise || handler == Handler::destroy ||
-                           PyObject_IsInstance(exception.get(), PyExc_Exception) == 0;
+                           PyErr_GivenExceptionMatches(exception.get(), PyExc_KeyboardInterrupt) != 0 ||
+                           PyErr_GivenExceptionMatches(exception.get(), PyExc_SystemExit) != 0;
   if (shall_raise && end_with(exception)) return Error{EIO};
   log(names[static_cast<std::size_t>(handler)], exception);
   return Error{EIO};
