@@ -56,9 +56,9 @@ class Session {
   /// std::runtime_error when it cannot go on.
   std::optional<int> main(unsigned workers = default_workers, bool handle_signals = true);
 
-  /// What the thread in `main` calls when a signal has cut its wait short: `fuselage::SessionOptions::on_interrupt`.
-  /// Before the first `main`.
-  void on_interrupt(std::function<void()> function);
+  /// What the thread in `main` calls when a signal has cut its wait short, and while `descriptor` can be read: see
+  /// `fuselage::SessionOptions::on_interrupt`. Before the first `main`.
+  void on_interrupt(std::function<void()> function, int descriptor);
 
   /// Makes `main` return, or its next call if it is not running. From any thread and from signal handlers.
   void stop() noexcept;

@@ -60,6 +60,9 @@ struct SessionOptions {
   /// Called on the thread in `run` when a signal has cut its wait short, and now and then for nothing: for languages
   /// that run their own handlers of signals later. Must not throw; may call `Session::stop`.
   std::function<void()> on_interrupt{};
+  /// While this can be read, `on_interrupt` is called again as soon as no handler holds up the thread in `run`: so a
+  /// signal that comes just before a wait is not lost, if its handler writes there. -1: none.
+  int interrupt_descriptor = -1;
   bool trace = false;                                 ///< Log a line for each message (level info).
   std::optional<CharacterDevice> character_device{};  ///< Serve a character device, not a mount.
 };

@@ -67,7 +67,10 @@ std::optional<int> Session::main(unsigned workers, bool handle_signals) {
   return signal != 0 && ended.reason == fuselage::Ended::Reason::stopped ? std::optional(signal) : std::nullopt;
 }
 
-void Session::on_interrupt(std::function<void()> function) { state_->options.on_interrupt = std::move(function); }
+void Session::on_interrupt(std::function<void()> function, int descriptor) {
+  state_->options.on_interrupt = std::move(function);
+  state_->options.interrupt_descriptor = descriptor;
+}
 
 void Session::stop() noexcept {
   // Whoever begins to run looks for the request after it has shown itself, so one of us two sees the other.

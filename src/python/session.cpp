@@ -1,8 +1,12 @@
 #include "python/session.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <fuselage/llfuse.hpp>
 #include <stdexcept>
 
+#include "base/unique_fd.hpp"
 #include "python/file_system.hpp"
 #include "python/statistics.hpp"
 #include "python/threads.hpp"
@@ -10,15 +14,43 @@
 namespace fuselage::python {
 namespace {
 
+// Where the interpreter writes the numbers of signals while `main` runs (signal.set_wakeup_fd).
+struct Wakeup {
+  Wakeup() {
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+      throw std::runtime_error("no pipe for signals: " + Error::last().message());
+    }
+    reader = base::UniqueFd(ends[0]);
+    writer = base::UniqueFd(ends[1]);
+  }
+  // What was written is passed on to who wanted it before.
+  void drain() const noexcept {
+    char numbers[64];
+    for (ssize_t size = 0; (size = ::read(reader.get(), numbers, sizeof numbers)) > 0;) {
+      if (next < 0) continue;
+      [[maybe_unused]] const ssize_t passed_on = ::write(next, numbers, static_cast<std::size_t>(size));
+    }
+  }
+  base::UniqueFd reader, writer;
+  int next = -1;
+};
+
 struct State {
   State(std::shared_ptr<PythonFileSystem> handlers, const std::string& mountpoint, const llfuse::Options& options)
       : file_system(std::move(handlers)),
         session(FileSystemRef(file_system, file_system->operations()), mountpoint, options) {
     file_system->on_failure = [this] { session.stop(); };
-    session.on_interrupt([this] { file_system->run_signal_handlers(); });
+    session.on_interrupt(
+        [this] {
+          wakeup.drain();
+          file_system->run_signal_handlers();
+        },
+        wakeup.reader.get());
   }
 
   std::shared_ptr<PythonFileSystem> file_system;
+  Wakeup wakeup;
   llfuse::Session session;
   bool runs = false;  // guarded by the GIL
 };
@@ -105,8 +137,9 @@ bool may_call_handlers(const char* function) {
 PyObject* session_main(PyObject* self, PyObject* arguments) {
   PyObject* handlers = nullptr;
   unsigned workers = 0;
-  int handle_signals = 1, go_on = 0;
-  if (!PyArg_ParseTuple(arguments, "O!Ipp:main", &PyDict_Type, &handlers, &workers, &handle_signals, &go_on)) {
+  int handle_signals = 1, go_on = 0, wakeup_before = -1;
+  if (!PyArg_ParseTuple(arguments, "O!Ippi:main", &PyDict_Type, &handlers, &workers, &handle_signals, &go_on,
+                        &wakeup_before)) {
     return nullptr;
   }
   State* const state = state_of(self);
@@ -119,10 +152,12 @@ PyObject* session_main(PyObject* self, PyObject* arguments) {
   if (!state->file_system->set_handlers(handlers)) return nullptr;
   state->file_system->set_on_error(go_on != 0 ? OnError::go_on : OnError::raise);
   state->runs = true;
+  state->wakeup.next = wakeup_before;
   const Ref keeps_alive = Ref::borrow(self);
   std::optional<int> signal;
   const bool done = outside([&] { signal = state->session.main(workers, handle_signals != 0); });
   state->runs = false;
+  state->wakeup.drain();
   if (done) {
     if (!state->file_system->raise_failure()) return nullptr;
     return signal ? PyLong_FromLong(*signal) : Py_NewRef(Py_None);
@@ -162,6 +197,11 @@ PyObject* session_close(PyObject* self, PyObject* unmount) {
   });
   if (!closed || !file_system->raise_failure()) return nullptr;
   Py_RETURN_NONE;
+}
+
+PyObject* session_wakeup_fd(PyObject* self, PyObject*) {
+  State* const state = state_of(self);
+  return state != nullptr ? PyLong_FromLong(state->wakeup.writer.get()) : nullptr;
 }
 
 PyObject* session_is_closed(PyObject* self, PyObject*) {
@@ -349,6 +389,7 @@ PyMethodDef methods[] = {
     {"main", as_method(session_main), METH_VARARGS, nullptr},
     {"stop", as_method(session_stop), METH_NOARGS, "stop()\n--\n\nMake `main` return. From any thread."},
     {"close", as_method(session_close), METH_O, nullptr},
+    {"_wakeup_fd", as_method(session_wakeup_fd), METH_NOARGS, nullptr},
     {"_is_closed", as_method(session_is_closed), METH_NOARGS, nullptr},
     {"statistics", as_method(session_statistics), METH_NOARGS,
      "statistics()\n--\n\nWhat was done so far: a dict with a dict for each operation, and the transport."},

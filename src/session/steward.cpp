@@ -10,8 +10,8 @@
 
 namespace fuselage::session {
 
-Steward::Steward(std::function<Pace()> tick)
-    : tick_(std::move(tick)), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Steward::Steward(std::function<Pace()> tick, int awaited)
+    : tick_(std::move(tick)), awaited_(awaited), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!event_) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 
@@ -73,8 +73,9 @@ void Steward::wait(Pace pace) {
     time.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(*limit).count();
     time.tv_nsec = (*limit % std::chrono::seconds(1)).count();
   }
-  ::pollfd event{event_.get(), POLLIN, 0};
-  if (::ppoll(&event, 1, limit ? &time : nullptr, nullptr) <= 0) return;
+  // poll(2) leaves out what is negative.
+  ::pollfd events[] = {{event_.get(), POLLIN, 0}, {pace == Pace::asleep ? awaited_ : -1, POLLIN, 0}};
+  if (::ppoll(events, std::size(events), limit ? &time : nullptr, nullptr) <= 0) return;
   std::uint64_t pokes = 0;
   [[maybe_unused]] const ssize_t size = ::read(event_.get(), &pokes, sizeof pokes);
 }

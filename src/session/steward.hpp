@@ -23,8 +23,9 @@ class Steward {
   static constexpr std::chrono::milliseconds alert_period{1};
   static constexpr std::chrono::milliseconds relaxed_period{4};
 
-  /// `tick` is called on the steward's thread.
-  explicit Steward(std::function<Pace()> tick);
+  /// `tick` is called on the steward's thread; when it sleeps, also once the descriptor `awaited` can be read (-1:
+  /// none).
+  explicit Steward(std::function<Pace()> tick, int awaited = -1);
   ~Steward() { end(); }
 
   void begin();
@@ -44,6 +45,7 @@ class Steward {
   void expire_timers() noexcept;
 
   const std::function<Pace()> tick_;
+  const int awaited_;
   base::UniqueFd event_;
   std::atomic<bool> asleep_{true};
   std::atomic<bool> ended_{false};

@@ -1,6 +1,7 @@
 #include "session/workers.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,7 +53,7 @@ Workers::Workers(Connection& connection)
     : connection_(connection),
       max_threads_(std::max(1u, connection.options().max_threads)),
       pool_(max_blocking_threads),
-      steward_([this] { return tick(); }) {
+      steward_([this] { return tick(); }, connection.options().interrupt_descriptor) {
   connection_.set_executor(*this);
   stations_.push_back(std::make_unique<Station>(connection.channel(), false));
 }
@@ -279,7 +280,7 @@ inline Request* Workers::receive(Worker& worker) noexcept {
   if (nap(worker)) received = worker.station->channel.receive(*worker.request);
   // Sequentially consistent, like the steward's look before it falls asleep: one of us sees the other.
   worker.state.exchange(State::busy, std::memory_order_seq_cst);
-  if (received.kind != transport::Received::Kind::woken) worker.step();
+  worker.step();
   if (steward_.asleep()) steward_.poke();
   if (received.kind == transport::Received::Kind::message && received.slot != nullptr) {
     return static_cast<Request*>(received.slot);
@@ -462,8 +463,7 @@ void Workers::leave(Worker& worker) noexcept {
   rest_.notify_all();
 }
 
-void Workers::interrupted() noexcept {
-  signals_unseen_.store(false, std::memory_order_relaxed);
+void Workers::interrupted() const noexcept {
   if (const auto& told = connection_.options().on_interrupt) told();
 }
 
@@ -572,23 +572,24 @@ Steward::Pace Workers::tick() noexcept try {
     if (!wake_parked(false)) wake_receivers(false);
     active = true;
   }
-  if (connection_.options().on_interrupt) active = look_for_signals(most_steps != 0) || active;
+  if (connection_.options().interrupt_descriptor >= 0) active = look_for_interrupts() || active;
   return pace(active, quick);
 } catch (...) {
   base::log(LogLevel::error, "looking after the workers failed: {}", error_of_current_exception().message());
   return Steward::Pace::alert;
 }
 
-// With mutex_ held. A signal that came just before the thread in `run` began to wait did not cut that short. So once
-// nothing else is going on it is woken and looks; until it has, this is true.
-bool Workers::look_for_signals(bool something_goes_on) noexcept {
-  if (something_goes_on) signals_unseen_.store(true, std::memory_order_relaxed);
-  const auto own = std::find_if(workers_.begin(), workers_.end(),
-                                [](const auto& worker) { return !worker->gone && !worker->thread.joinable(); });
-  // After a handler, something else is going on.
-  if (own == workers_.end() || (*own)->state.load(std::memory_order_acquire) == State::busy) return false;
-  if (!signals_unseen_.load(std::memory_order_relaxed)) return false;
-  if (!something_goes_on) stations_.front()->channel.wake((*own)->id);
+// With mutex_ held. A signal that came just before the thread in `run` began to wait did not cut that short: it is
+// woken until it has looked.
+bool Workers::look_for_interrupts() noexcept {
+  ::pollfd asked{connection_.options().interrupt_descriptor, POLLIN, 0};
+  if (::poll(&asked, 1, 0) <= 0) return false;
+  for (const auto& worker : workers_) {
+    const bool is_own = !worker->gone && !worker->thread.joinable();
+    if (is_own && worker->state.load(std::memory_order_acquire) != State::busy) {
+      stations_.front()->channel.wake(worker->id);
+    }
+  }
   return true;
 }
 

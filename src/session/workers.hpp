@@ -144,13 +144,13 @@ class Workers final : public Executor {
   Station* find_station(const Worker& worker) const;
   bool park(Worker& worker);
   void leave(Worker& worker) noexcept;
-  void interrupted() noexcept;
+  void interrupted() const noexcept;
   void enqueue(Task task);
   void finish_suspended();
 
   Steward::Pace tick() noexcept;
   Steward::Pace pace(bool active, bool quick) noexcept;
-  bool look_for_signals(bool something_goes_on) noexcept;
+  bool look_for_interrupts() noexcept;
   void relieve_reader(Station& station);
   void find_reader(Station& station);
   bool call_worker(const Station& station);
@@ -183,7 +183,6 @@ class Workers final : public Executor {
   std::atomic<int> reason_{running};  // the same, once the workers shall return
   std::atomic<int> error_{0};
   std::atomic<bool> has_tasks_{false};
-  std::atomic<bool> signals_unseen_{true};  // whoever called `run` has not looked since something went on
 
   mutable std::mutex mutex_;
   std::condition_variable parked_;                // threads of our own

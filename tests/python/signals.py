@@ -83,6 +83,19 @@ session.close()
 """)
         self.assertEqual(written, ["handled", "None"])
 
+    def test_who_has_a_descriptor_for_signals_keeps_it(self):
+        written = self.run_program("""
+reader, writer = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(writer)
+signal.signal(signal.SIGTERM, lambda *_: session.stop())
+begin()
+client(lambda: os.kill(os.getppid(), signal.SIGTERM))
+main()
+print(*os.read(reader, 10), signal.set_wakeup_fd(-1) == writer)
+session.close()
+""")
+        self.assertEqual(written, ["15", "True"])
+
     def test_L14_what_a_handler_of_signals_raises_main_raises(self):
         written = self.run_program("""
 begin()

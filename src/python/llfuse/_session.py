@@ -1,9 +1,11 @@
 """Mounts and their main loops."""
 
 import atexit
+import contextlib
 import inspect
 import logging
 import os
+import signal
 import threading
 import time
 
@@ -50,7 +52,10 @@ class Session(_core.Session):
         is_first = self not in _running
         _running.add(self)
         try:
-            return super().main(self._handlers(), workers, bool(handle_signals), on_error == "continue")
+            with _noticing_signals(self._wakeup_fd()) as wakeup_before:
+                return super().main(
+                    self._handlers(), workers, bool(handle_signals), on_error == "continue", wakeup_before
+                )
         finally:
             if is_first:  # another call was refused
                 _running.discard(self)
@@ -92,6 +97,19 @@ def _encoded(options):
             raise TypeError(f"options must be of type str, not {type(option).__name__}")
         encoded.append(option.encode("us-ascii"))
     return encoded
+
+
+@contextlib.contextmanager
+def _noticing_signals(descriptor):
+    """Meanwhile the interpreter writes there when a signal comes, if this is its main thread. As: where it did before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield -1
+        return
+    before = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    try:
+        yield before
+    finally:
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
 
 
 def _log_exception(name, exception):
