@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures this Python module and Debian's python3-llfuse with the same handlers, in turns.
 
-Usage: python_modules.py [--module NAME=PATH]... [--calls N] [--rounds N] [--append FILE]
+Usage: python_modules.py [--module NAME=PATH]... [--floor PROGRAM] [--calls N] [--rounds N] [--append FILE]
 
 For each module and number of workers: calls per second of one free client (median), and CPU time of the server for each
-call when client and server are on one CPU (least), which does not depend on what else the machine does. Needs root.
+call when client and server are on one CPU (least), which does not depend on what else the machine does. Beside them the
+floor, a server of C++ without any library (bench-raw-ring), from which Python could only be slower. Needs root.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 ENTRIES = 1000
+FLOOR = "no library"
 
 
 def serve(mountpoint, workers):
@@ -67,11 +69,14 @@ def serve(mountpoint, workers):
 
 
 class Server:
-    def __init__(self, path, workers, pinned):
+    def __init__(self, subject, pinned):
+        name, path, workers = subject
         self.mountpoint = tempfile.mkdtemp(prefix="fuselage-bench-")
-        environment = {**os.environ, "PYTHONPATH": path}
-        command = [sys.executable, __file__, "--serve", self.mountpoint, "--workers", str(workers)]
-        self.process = subprocess.Popen(command, env=environment)
+        if name == FLOOR:
+            self.process = subprocess.Popen([path, self.mountpoint])
+        else:
+            command = [sys.executable, __file__, "--serve", self.mountpoint, "--workers", str(workers)]
+            self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
         if pinned:
             os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
         while not os.path.ismount(self.mountpoint):
@@ -89,7 +94,7 @@ class Server:
         os.rmdir(self.mountpoint)
 
 
-def calls(mountpoint, descriptor):
+def calls(mountpoint, descriptor, is_floor):
     file, absent = f"{mountpoint}/file", f"{mountpoint}/absent"
 
     def negative():
@@ -98,25 +103,29 @@ def calls(mountpoint, descriptor):
         except FileNotFoundError:
             pass
 
-    return {
+    # The floor lets its attributes be kept, but one name not: asking for it is one request, too.
+    if is_floor:
+        file = f"{mountpoint}/fleeting"
+    every = {
         "getattr": (1, lambda: os.stat(file)),
         "negative lookup": (1, negative),
         "read 4 KiB": (1, lambda: os.pread(descriptor, 4096, 0)),
         "write 4 KiB": (1, lambda: os.pwrite(descriptor, bytes(4096), 0)),
         f"list {ENTRIES:,} names": (50, lambda: os.listdir(mountpoint)),
     }
+    return {name: call for name, call in every.items() if not is_floor or not name.startswith("list")}
 
 
-def measure(path, workers, pinned, count):
+def measure(subject, pinned, count):
     """name -> (seconds, CPU seconds of the server) for each call."""
     mask = os.sched_getaffinity(0)
-    server = Server(path, workers, pinned)
+    server = Server(subject, pinned)
     try:
         if pinned:
             os.sched_setaffinity(0, {min(mask)})
         descriptor = os.open(f"{server.mountpoint}/file", os.O_RDWR | os.O_DIRECT)
         result = {}
-        for name, (divisor, call) in calls(server.mountpoint, descriptor).items():
+        for name, (divisor, call) in calls(server.mountpoint, descriptor, subject[0] == FLOOR).items():
             times = max(1, count // divisor)
             call()
             cpu, begin = server.cpu_seconds(), time.perf_counter()
@@ -145,30 +154,41 @@ def numbers(subjects, free, pinned):
     rows = [["", "workers", "module", "calls/s, free", "CPU us, pinned"]]
     for name in dict.fromkeys(name for name, _ in free):
         for subject in subjects:
+            if (name, subject) not in free:
+                continue
             rate = 1 / statistics.median(seconds for seconds, _ in free[name, subject])
             cpu = min(cpu for _, cpu in pinned[name, subject]) * 1e6
-            rows.append([name, str(subject[2] or "default"), subject[0], f"{rate:,.0f}", f"{cpu:.1f}"])
+            workers = "" if subject[0] == FLOOR else str(subject[2] or "default")
+            rows.append([name, workers, subject[0], f"{rate:,.0f}", f"{cpu:.1f}"])
     return rows
 
 
 def goals(subjects, free, pinned):
     """What this module wants to be, beside the first one, with the default number of workers."""
-    peer, ours = [subject for subject in subjects if subject[2] is None][:2]
-    rows = [["goal", "measured", ""]]
+    peer, ours = [subject for subject in subjects if subject[2] is None and subject[0] != FLOOR][:2]
+    floor = next((subject for subject in subjects if subject[0] == FLOOR), None)
+    rows = [["goal", "measured", "floor", ""]]
     for name, limit in (("getattr", 4), ("read 4 KiB", 3)):
-        times = [statistics.median(seconds for seconds, _ in free[name, subject]) for subject in (peer, ours)]
-        rows.append([f"{name}, free: at least {limit} x {peer[0]}'s rate", times[0] / times[1], times[0] / times[1] >= limit])
+        time = {s: statistics.median(seconds for seconds, _ in free[name, s]) for s in (peer, ours, floor) if s}
+        best = time[peer] / time[floor] if floor else None
+        verdict = "met" if time[peer] / time[ours] >= limit else "not met"
+        if verdict == "not met" and best and best < limit:
+            verdict += ", nor by the floor"
+        text = f"{name}, free: at least {limit} x {peer[0]}'s rate"
+        rows.append([text, f"{time[peer] / time[ours]:.2f}", f"{best:.2f}" if best else "", verdict])
     for name in dict.fromkeys(name for name, _ in pinned):
         pairs = zip(pinned[name, ours], pinned[name, peer])
         quotient = statistics.median(cpu / peer_cpu for (_, cpu), (_, peer_cpu) in pairs)
-        rows.append([f"{name}, pinned: CPU of the server at most 0.8 x {peer[0]}'s", quotient, quotient <= 0.8])
-    return rows[:1] + [[text, f"{value:.2f}", "met" if met else "not met"] for text, value, met in rows[1:]]
+        text = f"{name}, pinned: CPU of the server at most 0.8 x {peer[0]}'s"
+        rows.append([text, f"{quotient:.2f}", "", "met" if quotient <= 0.8 else "not met"])
+    return rows
 
 
 def main():
     here = pathlib.Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", action="append", metavar="NAME=PATH", help="what to measure; PATH for PYTHONPATH")
+    parser.add_argument("--floor", metavar="PROGRAM", help="a server without a library, to be measured beside them")
     parser.add_argument("--calls", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--append", metavar="FILE", help="add what is printed to this report")
@@ -179,11 +199,13 @@ def main():
         return serve(options.serve, None if options.workers == "None" else int(options.workers))
     modules = options.module or ["python3-llfuse=", f"fuselage={here}/build/release/python"]
     subjects = [(*module.split("=", 1), workers) for workers in (None, 1) for module in modules]
+    if options.floor:
+        subjects.append((FLOOR, options.floor, None))
     free, pinned = {}, {}
     for _ in range(options.rounds):
         for subject in subjects:
             for mode, is_pinned in ((free, False), (pinned, True)):
-                for name, values in measure(subject[1], subject[2], is_pinned, options.calls).items():
+                for name, values in measure(subject, is_pinned, options.calls).items():
                     mode.setdefault((name, subject), []).append(values)
     lines = ["", "## Python modules", ""]
     lines += [
