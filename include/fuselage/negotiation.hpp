@@ -16,7 +16,7 @@ struct Negotiation {
   std::uint32_t minor = 0;                       ///< The protocol is 7.`minor`: the smaller of the kernel's and ours.
   CapabilitySet offered;                         ///< What this kernel can do.
   CapabilitySet wanted;                          ///< What will be used; bits that are not offered are dropped.
-  std::uint32_t max_write = 0;                   ///< Bytes in one WRITE, and in one READ; multiples of the page size.
+  std::uint32_t max_write = 0;                   ///< Bytes in one WRITE, and (at least 128 KiB) one READ; whole pages.
   std::uint32_t max_readahead = 0;               ///< Bytes; at most what the kernel said.
   std::uint16_t max_background = 0;              ///< How many read-ahead and writeback requests may be under way.
   std::uint16_t congestion_threshold = 0;        ///< From how many on the kernel holds back.

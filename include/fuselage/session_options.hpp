@@ -47,7 +47,7 @@ struct SessionOptions {
   std::chrono::nanoseconds entry_timeout = std::chrono::seconds(1);  ///< For `Entry`s that do not say.
   std::chrono::nanoseconds deadline{};           ///< Answer a request ETIMEDOUT when its handler takes longer.
   std::chrono::seconds request_timeout{};        ///< The kernel aborts the whole connection after this (since 7.43).
-  std::uint32_t max_write = 1u << 20;            ///< Bytes in one WRITE or READ; the kernel may allow less.
+  std::uint32_t max_write = 1u << 20;            ///< Bytes in one WRITE, and (at least 128 KiB) in one READ; or less.
   std::uint32_t max_readahead = UINT32_MAX;      ///< Bytes; the kernel's own limit is taken if it is less.
   std::uint16_t max_background = 64;             ///< Read-ahead and writeback requests under way at once.
   std::uint16_t congestion_threshold = 48;       ///< From how many on the kernel holds back.

@@ -100,7 +100,9 @@ wire::fuse_init_out agree(const Negotiation& negotiation, const SessionOptions& 
   out.max_background = negotiation.max_background;
   out.congestion_threshold = negotiation.congestion_threshold;
   out.max_write = max_write;
-  out.max_pages = static_cast<std::uint16_t>(std::min<std::uint32_t>((max_write + page - 1) / page, UINT16_MAX));
+  // The pages are the limit of a READ, which small writes are no reason to make smaller.
+  const std::uint32_t pages = (std::max(max_write, default_max_write) + page - 1) / page;
+  out.max_pages = static_cast<std::uint16_t>(std::min<std::uint32_t>(pages, UINT16_MAX));
   out.time_gran =
       static_cast<std::uint32_t>(std::clamp<std::int64_t>(negotiation.time_granularity.count(), 1, 1'000'000'000));
   // Stacked on a backing file system that is itself not stacked (fuse_backing_open).

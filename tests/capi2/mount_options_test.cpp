@@ -207,6 +207,8 @@ TEST_F(OptionTest, RequestsAreAsLargeAsToldTo) {
   restart("", {"-odirect_io,max_read=16384,max_write=8192"});
   EXPECT_LE(read(), 16384);
   EXPECT_EQ(write(), 8192);
+  restart("", {"-odirect_io,max_write=8192"});
+  EXPECT_EQ(read(), 128 * 1024);
   restart("", {"-omax_readahead=16384"});
   buffer.resize(4096);  // a larger read is no reading ahead
   EXPECT_EQ(read(), 16384);

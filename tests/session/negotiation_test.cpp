@@ -73,7 +73,7 @@ TEST(Negotiation, FollowsTheOptions) {
   EXPECT_FALSE(uses(kernel, Capability::READDIRPLUS));
   EXPECT_FALSE(uses(kernel, Capability::AUTO_INVAL_DATA));
   EXPECT_EQ(kernel.agreed()->max_write, 65536u);
-  EXPECT_EQ(kernel.agreed()->max_pages, 16u);
+  EXPECT_EQ(kernel.agreed()->max_pages, 32u);
   EXPECT_EQ(kernel.agreed()->max_readahead, 4096u);
   EXPECT_EQ(kernel.agreed()->max_background, 7u);
   EXPECT_EQ(kernel.agreed()->congestion_threshold, 5u);
