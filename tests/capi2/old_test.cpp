@@ -14,6 +14,8 @@ namespace {
 struct Way {
   const char* program;
   const char* way;
+
+  friend void PrintTo(const Way& way, std::ostream* out) { *out << way.program << " " << way.way; }
 };
 
 // One file, which may not be written.
@@ -53,8 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Way{"old", "fuse_setup@FUSE_2.5"}, Way{"old", "fuse_new_compat1"}, Way{"old", "fuse_new_compat2"},
                       Way{"old", "fuse_new@FUSE_2.2"}, Way{"old", "fuse_new@FUSE_2.5"},
                       Way{"old", "fuse_lowlevel_new@FUSE_2.4"}, Way{"old", "fuse_lowlevel_new@FUSE_2.4:by_hand"},
-                      Way{"old", "fuse_lowlevel_new@FUSE_2.5"},  // As with other libraries, fuse_main is the one that
-                                                                 // says that it is a macro.
+                      Way{"old", "fuse_lowlevel_new@FUSE_2.5"},
+                      // As with other libraries, fuse_main is the one that says that it is a macro.
                       Way{"older", "__fuse_setup"}),
     [](const auto& way) {
       std::string name = way.param.way;

@@ -40,6 +40,8 @@ set_target_properties(capi2-before-versions PROPERTIES NO_SONAME ON)
 target_link_options(capi2-before-versions PRIVATE -Wl,-soname,libfuse.so.2)
 foreach(name old older)
   add_executable(capi2-${name} ${CMAKE_CURRENT_LIST_DIR}/../programs/old.c)
+  # By its path: under AddressSanitizer it is not the program that calls dlopen, so its own path is not searched.
+  target_compile_definitions(capi2-${name} PRIVATE LIBRARY="$<TARGET_FILE:fuselage-fuse2>")
   target_link_libraries(capi2-${name} PRIVATE ${CMAKE_DL_LIBS})
   set_target_properties(capi2-${name} PROPERTIES BUILD_RPATH $<TARGET_FILE_DIR:fuselage-fuse2>)
 endforeach()

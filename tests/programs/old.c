@@ -19,7 +19,7 @@ typedef void (*function)(void);
 static function find(const char* name, const char* version) {
   static void* library;
   function found;
-  if (library == NULL) library = dlopen("libfuse.so.2", RTLD_NOW | RTLD_GLOBAL);
+  if (library == NULL) library = dlopen(LIBRARY, RTLD_NOW | RTLD_GLOBAL);
   *(void**)&found = version != NULL ? dlvsym(library, name, version) : dlsym(library, name);
   if (found == NULL) {
     fprintf(stderr, "%s\n", dlerror());
@@ -294,7 +294,8 @@ int main(int argc, char* argv[]) {
     return CALL(way, NULL, int, (int, char**, const function*))(count, words, table(21));
   }
   if (strncmp(way, "fuse_main_real", 14) == 0) {
-    char* name = strndup(way, at != NULL ? (size_t)(at - way) : strlen(way));
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", at != NULL ? (int)(at - way) : (int)strlen(way), way);
     int table_of = is_25 ? 25 : 22;
     return CALL(name, version, int, (int, char**, const function*, size_t))(count, words, table(table_of),
                                                                             size_of(table_of));
@@ -345,10 +346,12 @@ int main(int argc, char* argv[]) {
     int result;
     low_version = is_25 ? 25 : 24;
     result = serve_low(fd, "max_write=8192", &args, strstr(way, ":by_hand") != NULL);
+    CALL("fuse_opt_free_args", NULL, void, (struct args*))(&args);
     CALL("fuse_unmount", "FUSE_2.2", void, (const char*))(mountpoint);
     return result;
   }
   if (fuse == NULL) return 1;
+  CALL("fuse_opt_free_args", NULL, void, (struct args*))(&args);
   if (CALL("fuse_loop", NULL, int, (void*))(fuse) != 0) return 2;
   CALL("fuse_destroy", NULL, void, (void*))(fuse);
   CALL("fuse_unmount", "FUSE_2.2", void, (const char*))(mountpoint);
