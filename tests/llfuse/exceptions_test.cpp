@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The handler named `bad` does what `badly` says; the others do what is asked.
+// The handler that is said to be bad throws, or does what else `set_badly` says; the others do what is asked.
 class Throwing : public llfuse::Operations {
  public:
   using Ctx = llfuse::RequestContext;
@@ -23,8 +23,14 @@ class Throwing : public llfuse::Operations {
   using Ino = std::uint64_t;
   using Name = std::string_view;
 
-  std::string bad;
-  std::function<void()> badly = [] { throw std::domain_error("of the handler"); };
+  void set_bad(std::string name) {
+    const std::lock_guard lock(mutex_);
+    bad_ = std::move(name);
+  }
+  void set_badly(std::function<void()> function) {
+    const std::lock_guard lock(mutex_);
+    badly_ = std::move(function);
+  }
 
   void init() override { in("init"); }
   void destroy() override { in("destroy"); }
@@ -68,8 +74,13 @@ class Throwing : public llfuse::Operations {
   }
 
  private:
-  void in(const char* name) const {
-    if (bad == name) badly();
+  void in(const char* name) {
+    std::function<void()> now;
+    {
+      const std::lock_guard lock(mutex_);
+      if (bad_ == name) now = badly_;
+    }
+    if (now) now();
   }
   static Attr attr(Ino inode, ::mode_t mode) {
     Attr result;
@@ -79,6 +90,10 @@ class Throwing : public llfuse::Operations {
     result.attr_timeout = result.entry_timeout = 0;
     return result;
   }
+
+  std::mutex mutex_;
+  std::string bad_;                                                                  // guarded by mutex_
+  std::function<void()> badly_ = [] { throw std::domain_error("of the handler"); };  // guarded by mutex_
 };
 
 class LlfuseExceptions : public Llfuse {
@@ -146,7 +161,7 @@ class LlfuseExceptions : public Llfuse {
 
 TEST_F(LlfuseExceptions, in_any_handler_are_thrown_by_main_and_the_caller_gets_EIO) {
   for (const Case& each : cases()) {
-    throwing_.bad = each.handler;
+    throwing_.set_bad(each.handler);
     serve(throwing_, {"fsname=throwing"});
     // On its way out it may wait for another answer, which comes with the end of the mount.
     auto client = std::async(std::launch::async, each.ask);
@@ -157,12 +172,12 @@ TEST_F(LlfuseExceptions, in_any_handler_are_thrown_by_main_and_the_caller_gets_E
 }
 
 TEST_F(LlfuseExceptions, of_the_right_kind_are_answers) {
-  throwing_.badly = [] { throw llfuse::FUSEError(EXDEV); };
+  throwing_.set_badly([] { throw llfuse::FUSEError(EXDEV); });
   for (const Case& each : cases()) {
-    throwing_.bad = each.handler;
+    throwing_.set_bad(each.handler);
     serve(throwing_, {"fsname=throwing"});
     EXPECT_EQ(each.ask(), each.error == EIO ? EXDEV : 0) << each.handler;
-    throwing_.bad.clear();
+    throwing_.set_bad("");
     llfuse::stop();
     EXPECT_EQ(ended(), std::nullopt) << each.handler;
     close();
@@ -171,8 +186,8 @@ TEST_F(LlfuseExceptions, of_the_right_kind_are_answers) {
 
 TEST_F(LlfuseExceptions, with_numbers_that_are_no_errnos_are_EIO) {
   for (const int number : {0, -5, 100'000}) {
-    throwing_.bad = "getattr";
-    throwing_.badly = [=] { throw llfuse::FUSEError(number); };
+    throwing_.set_bad("getattr");
+    throwing_.set_badly([=] { throw llfuse::FUSEError(number); });
     serve(throwing_);
     EXPECT_EQ(stat_error(mountpoint_), EIO) << number;
     llfuse::stop();
@@ -185,13 +200,13 @@ TEST_F(LlfuseExceptions, several_at_once_leave_the_first_to_main) {
   std::latch both_in(2);
   std::promise<void> first_is_out;
   std::atomic<int> turns{0};
-  throwing_.bad = "getattr";
-  throwing_.badly = [&, out = first_is_out.get_future().share()] {
+  throwing_.set_bad("getattr");
+  throwing_.set_badly([&, out = first_is_out.get_future().share()] {
     const int turn = ++turns;
     both_in.arrive_and_wait();
     if (turn == 2) out.wait();
     throw std::domain_error(turn == 1 ? "first" : "second");
-  };
+  });
   serve(throwing_);
   std::atomic<bool> told{false};
   const auto ask = [&] {
@@ -212,11 +227,11 @@ TEST_F(LlfuseExceptions, several_at_once_leave_the_first_to_main) {
 }
 
 TEST_F(LlfuseExceptions, of_init_are_thrown_by_main_and_of_destroy_by_close) {
-  throwing_.bad = "init";
+  throwing_.set_bad("init");
   serve(throwing_);
   EXPECT_THROW(ended(), std::domain_error);
   close();
-  throwing_.bad = "destroy";
+  throwing_.set_bad("destroy");
   serve(throwing_);
   EXPECT_EQ(stat_error(mountpoint_), 0);
   llfuse::stop();
