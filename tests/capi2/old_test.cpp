@@ -46,6 +46,17 @@ TEST_P(OldTest, ServesAProgramThatWasLinkedThatWay) {
   EXPECT_EQ(unmount(mnt, old), 0) << old.output();
 }
 
+class OldMistakeTest : public CProgramTest {};
+
+TEST_F(OldMistakeTest, NoTableAtAllIsAFileSystemThatCanDoNothing) {
+  const auto mnt = make_directory();
+  Program old(command("old", {"fuse_main_compat1:no_table", mnt, "-o", "fsname=old"}));
+  ASSERT_TRUE(eventually([&] { return is_mounted(mnt); })) << old.output();
+  EXPECT_EQ(::access((mnt / "hello").c_str(), F_OK), -1);
+  EXPECT_EQ(errno, ENOSYS);
+  EXPECT_EQ(unmount(mnt, old), 0) << old.output();
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Linked, OldTest,
     ::testing::Values(Way{"old", "fuse_main_compat1"}, Way{"old", "fuse_main_compat2"},

@@ -286,8 +286,9 @@ int main(int argc, char* argv[]) {
   char* mountpoint = argv[2];
   int multithreaded, fd = -1;
 
-  if (strcmp(way, "fuse_main_compat1") == 0) {
-    CALL(way, NULL, void, (int, char**, const function*))(count, words, table(11));
+  if (strncmp(way, "fuse_main_compat1", 17) == 0) {
+    const function* operations = strstr(way, ":no_table") != NULL ? NULL : table(11);
+    CALL("fuse_main_compat1", NULL, void, (int, char**, const function*))(count, words, operations);
     return 0;
   }
   if (strcmp(way, "fuse_main_compat2") == 0) {

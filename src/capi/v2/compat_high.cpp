@@ -16,12 +16,15 @@ constexpr int debug_11 = 1 << 1;
 // The first interface had no flush: what follows statfs moves by one.
 struct Table11 {
   explicit Table11(const void* op) {
+    if (op == nullptr) return;
     const auto* const from = static_cast<void (*const*)()>(op);
     std::memcpy(slots, from, 18 * sizeof *from);
     slots[19] = from[18];
     slots[20] = from[19];
+    table.op = slots;
   }
   void (*slots[21])() = {};
+  Table table{nullptr, sizeof slots, nullptr, 11};
 };
 
 struct fuse* new_on_descriptor(int fd, fuse_args* args, const Table& table) {
@@ -60,8 +63,7 @@ struct fuse* fuse_new_compat2(int fd, const char* opts, const void* op) {
 
 struct fuse* fuse_new_compat1(int fd, int flags, const void* op) {
   OldArguments arguments((flags & debug_11) != 0 ? "debug" : nullptr);
-  const Table11 table(op);
-  return new_on_descriptor(fd, arguments.get(), {&table, sizeof table, nullptr, 11});
+  return new_on_descriptor(fd, arguments.get(), Table11(op).table);
 }
 
 struct fuse* fuse_setup_compat25(int argc, char* argv[], const void* op, size_t op_size, char** mountpoint,
@@ -95,10 +97,7 @@ int fuse_main_compat2(int argc, char* argv[], const void* op) {
   return old_main(argc, argv, {op, size_21, nullptr, 21});
 }
 
-void fuse_main_compat1(int argc, char* argv[], const void* op) {
-  const Table11 table(op);
-  old_main(argc, argv, {&table, sizeof table, nullptr, 11});
-}
+void fuse_main_compat1(int argc, char* argv[], const void* op) { old_main(argc, argv, Table11(op).table); }
 
 }  // extern "C"
 
