@@ -211,8 +211,10 @@ def main():
     lines += [
         "The same handlers with this module and with another, in turns: the median rate of one free client, and the least",
         f"CPU time of the server with its client on one CPU ({options.rounds} rounds).",
-        "",
     ]
+    if options.floor:
+        lines.append("The floor, \"no library\", is a server of C++ that does nothing but answer.")
+    lines.append("")
     lines += table(numbers(subjects, free, pinned))
     if len(modules) > 1:
         lines += ["", *table(goals(subjects, free, pinned))]
