@@ -572,7 +572,7 @@ Steward::Pace Workers::tick() noexcept try {
     if (!wake_parked(false)) wake_receivers(false);
     active = true;
   }
-  if (connection_.options().interrupt_descriptor >= 0) active = look_for_interrupts() || active;
+  if (connection_.options().interrupt_descriptor >= 0) active = look_for_signals() || active;
   return pace(active, quick);
 } catch (...) {
   base::log(LogLevel::error, "looking after the workers failed: {}", error_of_current_exception().message());
@@ -581,7 +581,7 @@ Steward::Pace Workers::tick() noexcept try {
 
 // With mutex_ held. A signal that came just before the thread in `run` began to wait did not cut that short: it is
 // woken until it has looked.
-bool Workers::look_for_interrupts() noexcept {
+bool Workers::look_for_signals() noexcept {
   ::pollfd asked{connection_.options().interrupt_descriptor, POLLIN, 0};
   if (::poll(&asked, 1, 0) <= 0) return false;
   for (const auto& worker : workers_) {

@@ -150,7 +150,7 @@ class Workers final : public Executor {
 
   Steward::Pace tick() noexcept;
   Steward::Pace pace(bool active, bool quick) noexcept;
-  bool look_for_interrupts() noexcept;
+  bool look_for_signals() noexcept;
   void relieve_reader(Station& station);
   void find_reader(Station& station);
   bool call_worker(const Station& station);
