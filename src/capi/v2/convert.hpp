@@ -24,4 +24,7 @@ int flock_operation(const Lock& lock, bool wait);
 
 fuse_file_info info_of(const OpenFile& file);
 
+/// The kernel takes no higher errno.
+constexpr int highest_errno = 511;
+
 }  // namespace fuselage::capi2

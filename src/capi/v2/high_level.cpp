@@ -24,8 +24,7 @@ constexpr std::size_t link_buffer = 4096;     // the longest target, and a NUL
 
 // What a result says that is no success. One that is positive is the mistake of an errno without its sign.
 Error failure(const char* operation, ssize_t result) {
-  constexpr ssize_t lowest = -511;  // the kernel takes no lower one
-  if (result < 0 && result >= lowest) return Error{static_cast<int>(-result)};
+  if (result < 0 && result >= -highest_errno) return Error{static_cast<int>(-result)};
   complain("{} returned {}: neither 0 nor a negative errno", operation, result);
   return Error{ERANGE};
 }

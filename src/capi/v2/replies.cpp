@@ -65,8 +65,7 @@ extern "C" {
 
 int fuse_reply_err(fuse_req_t req, int err) {
   if (err == 0) return answer(req, Done{});
-  constexpr int highest = 511;  // the kernel takes no higher one
-  if (err > 0 && err <= highest) return answer(req, Error{err});
+  if (err > 0 && err <= highest_errno) return answer(req, Error{err});
   complain("fuse_reply_err wants a positive errno, not {}", err);
   return answer(req, Error{ERANGE});
 }
